@@ -13,6 +13,7 @@ ATTRIBUTE_IDS: Final = "attribute_ids"
 BRAND: Final = "brand"
 PRICE: Final = "price"
 YEAR: Final = "year"
+AVAILABLE: Final = "available"
 TIMESTAMP: Final = "timestamp"
 RATING: Final = "rating"
 LABEL: Final = "label"
@@ -42,3 +43,5 @@ BUY: Final = "buy"
 DISMISS: Final = "dismiss"
 EVENTS: Final = (VIEW, LIKE, ADD, BUY, DISMISS)
 """Known event types. All but `dismiss` count as positive interactions."""
+POSITIVE_RATING: Final = 3.0
+"""Ratings above this count as positive."""

@@ -1,0 +1,47 @@
+"""A fixed order of names: id to position and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Index:
+    """An immutable bijection between n distinct strings and the positions 0..n-1."""
+
+    __slots__ = ("_positions", "ids")
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        """Keep `ids` in the given order; raises `ValueError` if one occurs twice."""
+        names = list(ids)
+        self.ids: NDArray[np.object_] = np.empty(len(names), dtype=object)
+        self.ids[:] = names
+        self.ids.flags.writeable = False
+        self._positions: dict[str, int] = {name: position for position, name in enumerate(names)}
+        if len(self._positions) != len(names):
+            raise ValueError("an index needs distinct names")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._positions
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._positions)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Index) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equality is by content, and contents are long
+
+    def position(self, name: str) -> int:
+        """The position of `name`, -1 if unknown."""
+        return self._positions.get(name, -1)
+
+    def positions(self, names: Iterable[str]) -> NDArray[np.int64]:
+        """Positions (n,) of `names`, -1 where unknown."""
+        get = self._positions.get
+        return np.fromiter((get(name, -1) for name in names), dtype=np.int64)
