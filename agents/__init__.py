@@ -1,0 +1,1 @@
+"""The agents: conversation, search, memory, and the assistant that composes a workspace's parts."""
