@@ -1,0 +1,99 @@
+"""`llmrec doctor`: what works here, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from llmrec.ui.cli.console import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, print_table, write_json
+
+EXTRAS = {"postgres": "psycopg", "otel": "opentelemetry.sdk", "vllm": "vllm", "train": "trl", "ray": "ray"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: `fault` makes the command fail, `note` does not."""
+
+    what: str
+    status: Literal["ok", "note", "fault"]
+    detail: str
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(doctor)
+
+
+def doctor(workspace: WorkspaceOption = DEFAULT_WORKSPACE, json: JsonOption = None) -> None:
+    """Check the installation, the plugins and the workspace."""
+    checks = [*_installation(), *_plugins(), *_workspace(workspace)]
+    if json:
+        write_json([check.__dict__ for check in checks], json)
+    else:
+        print_table(("check", "status", "detail"), [(check.what, check.status, check.detail) for check in checks])
+    if any(check.status == "fault" for check in checks):
+        raise typer.Exit(1)
+
+
+def _attempt(what: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(what, "ok", check())
+    except Exception as error:  # a doctor reports every fault and goes on
+        return Check(what, "fault", f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _installation() -> Iterator[Check]:
+    yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package in ("torch", "transformers", "langgraph", "chromadb", "gradio", "polars", "implicit"):
+        yield _attempt(package, lambda package=package: importlib.metadata.version(package))  # type: ignore[misc]
+    yield _attempt("embeddings", _embed)
+    for extra, module in EXTRAS.items():
+        if importlib.util.find_spec(module.split(".")[0]) is None:
+            yield Check(f"extra {extra}", "note", f"not installed: pip install 'llmrec[{extra}]'")
+        else:
+            yield Check(f"extra {extra}", "ok", "installed")
+
+
+def _embed() -> str:
+    from llmrec.language.embeddings import open_embedder
+    from llmrec.settings import Settings
+
+    embedder = open_embedder(Settings.load(None).embeddings)
+    return f"{embedder.name}, {embedder.embed(['a test']).shape[1]} dimensions"
+
+
+def _plugins() -> Iterator[Check]:
+    from llmrec import plugins
+
+    for broken in plugins.broken():
+        yield Check(f"plugin {broken.name}", "fault", str(broken))
+    for group in plugins.GROUPS:
+        yield Check(group, "ok", ", ".join(plugins.names(group)) or "none")
+
+
+def _workspace(folder: Path) -> Iterator[Check]:
+    from llmrec.settings import Settings
+    from llmrec.workspace import Workspace
+
+    if not folder.exists():
+        yield Check("workspace", "note", f"{folder} does not exist: llmrec build DATA -w {folder}")
+        return
+    try:
+        workspace = Workspace.open(folder)
+    except Exception as error:
+        yield Check("workspace", "fault", str(error))
+        return
+    problems = workspace.verify()
+    for problem in problems:
+        yield Check("workspace", "fault", str(problem))
+    if not problems:
+        yield Check("workspace", "ok", f"{folder}: {len(workspace.names())} artefacts, all whole")
+    server = workspace.server()
+    yield Check("server", "ok" if server else "note", server.address if server else f"none: llmrec serve -w {folder}")
+    yield _attempt("settings", lambda: f"{len(Settings.load(folder).keys)} API keys set")
