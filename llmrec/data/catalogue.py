@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from llmrec.data import columns as c
-from llmrec.data import parse
+from llmrec.data import facets, parse
 from llmrec.data.dataset import Dataset
 from llmrec.data.index import Index
 from llmrec.errors import UnknownName
@@ -28,7 +28,9 @@ _FACTS = (c.TITLE, c.DESCRIPTION, c.BRAND, c.PRICE, c.YEAR, c.AVAILABLE)
 class Catalogue:
     """n items and m attributes. Positions are stable: an upsert appends new items and never moves or removes one."""
 
-    def __init__(self, facts: pl.DataFrame, attributes: Index, matrix: sparse.csr_matrix) -> None:
+    def __init__(
+        self, facts: pl.DataFrame, attributes: Index, matrix: sparse.csr_matrix, mined: Iterable[str] = ()
+    ) -> None:
         """`facts` has one typed row for each item, `matrix` (n, m) one 1.0 for each attribute of each item."""
         self.index = Index(facts[c.ITEM])
         self.titles: list[str] = facts[c.TITLE].to_list()
@@ -43,31 +45,35 @@ class Catalogue:
         """Attribute names in their spelling in the data."""
         self.matrix: sparse.csr_matrix = matrix
         """Float32 CSR (n, m) of zeros and ones."""
+        self.mined = frozenset(mined)
+        """Attributes that come from titles and follow them."""
         self._facts = facts
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> Catalogue:
         """The items of `dataset` with its attributes in order of first appearance; see `facets.derive_facets`."""
         facts = dataset.items.select(c.ITEM, *_FACTS)
-        return cls(facts, *_encode(dataset.items[c.ATTRIBUTES], Index([])))
+        return cls(facts, *_encode(dataset.items[c.ATTRIBUTES], Index([])), dataset.mined)
 
     def save(self, folder: Path) -> None:
         """Write `items.parquet`, `attributes.parquet` and `attributes.npz` into an existing folder."""
         self._facts.write_parquet(folder / "items.parquet")
-        pl.DataFrame({"attribute": pl.Series(list(self.attributes), dtype=pl.String)}).write_parquet(
-            folder / "attributes.parquet"
-        )
+        names = pl.Series("attribute", list(self.attributes), pl.String)
+        mined = pl.Series("mined", [name in self.mined for name in self.attributes], pl.Boolean)
+        pl.DataFrame([names, mined]).write_parquet(folder / "attributes.parquet")
         np.savez(folder / "attributes.npz", indptr=self.matrix.indptr, indices=self.matrix.indices)
 
     @classmethod
     def load(cls, folder: Path) -> Catalogue:
         """Read what `save` wrote."""
         facts = pl.read_parquet(folder / "items.parquet", memory_map=False)
-        attributes = Index(pl.read_parquet(folder / "attributes.parquet", memory_map=False)["attribute"])
+        names = pl.read_parquet(folder / "attributes.parquet", memory_map=False)
+        attributes = Index(names["attribute"])
         with np.load(folder / "attributes.npz", allow_pickle=False) as arrays:
             indptr, indices = arrays["indptr"], arrays["indices"]
         data = np.ones(len(indices), np.float32)
-        return cls(facts, attributes, sparse.csr_matrix((data, indices, indptr), shape=(len(facts), len(attributes))))
+        matrix = sparse.csr_matrix((data, indices, indptr), shape=(len(facts), len(attributes)))
+        return cls(facts, attributes, matrix, names.filter("mined")["attribute"])
 
     def __len__(self) -> int:
         return len(self.index)
@@ -197,7 +203,8 @@ class Catalogue:
         """A catalogue with `rows` added or changed; columns as in an items file.
 
         A known item changes in the columns that its row has and keeps the others; a new item is appended. Of
-        several rows for one item, the later change what the earlier left. Raises `DataError` for malformed rows.
+        several rows for one item, the later change what the earlier left. Attributes derived from title, brand and
+        year follow them. Raises `DataError` for malformed rows.
         """
         if not rows:
             return self
@@ -206,10 +213,10 @@ class Catalogue:
             known = merged.get(item_id) or (self.item(item_id) if item_id in self.index else {})
             merged[item_id] = {**known, **row, c.ITEM: item_id}
         table = parse.rows_to_items(list(merged.values()))
+        table = table.with_columns(pl.Series(c.ATTRIBUTES, self._follow(table), pl.List(pl.String)))
         changed = table.select(c.ITEM, *_FACTS)
         facts = self._facts.update(changed, on=c.ITEM, how="left", include_nulls=True)
-        new = changed.filter(~changed[c.ITEM].is_in(self._facts[c.ITEM].implode()))
-        facts = pl.concat([facts, new])
+        facts = pl.concat([facts, changed.filter(~changed[c.ITEM].is_in(self._facts[c.ITEM].implode()))])
 
         attributes, delta = _encode(table[c.ATTRIBUTES], self.attributes)
         index = Index(facts[c.ITEM])
@@ -220,7 +227,14 @@ class Catalogue:
         old.eliminate_zeros()
         old.resize(len(facts), len(attributes))
         place = sparse.csr_matrix((np.ones(len(at), np.float32), (at, np.arange(len(at)))), shape=(len(facts), len(at)))
-        return Catalogue(facts, attributes, sparse.csr_matrix(old + place @ delta))
+        return Catalogue(facts, attributes, sparse.csr_matrix(old + place @ delta), self.mined)
+
+    def _follow(self, table: pl.DataFrame) -> list[list[str]]:
+        before = [self.item(item) if item in self.index else {} for item in table[c.ITEM]]
+        return [
+            facets.follow(old, new, self.attributes, self.mined)
+            for old, new in zip(before, table.iter_rows(named=True), strict=True)
+        ]
 
 
 def _encode(lists: pl.Series, known: Index) -> tuple[Index, sparse.csr_matrix]:

@@ -92,6 +92,8 @@ class Dataset:
     reviews: pl.DataFrame = field(default_factory=lambda: empty(c.REVIEWS_FILE))
     warnings: tuple[str, ...] = ()
     """What reading left out or repaired, one sentence each."""
+    mined: tuple[str, ...] = ()
+    """Attributes that `facets.derive_facets` found in titles."""
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """Every table by its file name."""

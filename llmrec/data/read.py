@@ -51,7 +51,7 @@ def read_dataset(folder: Path) -> Dataset:
     _last_of_each(tables, sources, c.JUDGMENTS_FILE, [c.QUERY, c.ITEM], warnings)
     for table in (c.INTERACTIONS_FILE, c.JUDGMENTS_FILE, c.QUERIES_FILE, c.REVIEWS_FILE):
         _drop_unknown_items(tables, sources, table, warnings)
-    return Dataset(name=folder.resolve().name, **tables, warnings=tuple(warnings))
+    return Dataset(folder.resolve().name, **tables, warnings=tuple(warnings))  # type: ignore[arg-type]
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:
