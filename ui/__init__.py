@@ -1,0 +1,1 @@
+"""The three ways in: command line (`cli`), HTTP API (`api`) and chat page (`chat`)."""

@@ -1,0 +1,95 @@
+"""What belongs to a user: `/v1/events`, `/v1/feedback`, `/v1/memory`, `/v1/threads`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import Response
+
+from llmrec.ui.api.errors import ApiError, Json
+from llmrec.ui.api.wire import Body, Caller, Route, UserId
+
+if TYPE_CHECKING:
+    from llmrec.agents.assistant import Assistant
+
+
+class EventsRequest(Body):
+    """Rows with `user_id`, `item_id` and, where known, `event`, `timestamp`, `rating`."""
+
+    events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
+
+
+class FeedbackRequest(Body):
+    """What somebody thinks of an item that was shown."""
+
+    user: UserId | None = None
+    item_id: str
+    kind: str
+    thread: str | None = None
+    message_id: str | None = None
+
+
+class MemoryRequest(Body):
+    """Something to remember of a user."""
+
+    user: UserId | None = None
+    kind: str
+    value: str | None = None
+    item_id: str | None = None
+
+
+def router(assistant: Assistant) -> APIRouter:
+    """The users' routes."""
+    routes = APIRouter(prefix="/v1", tags=["users"], route_class=Route)
+
+    @routes.post("/events", response_class=Json)
+    async def add_events(body: EventsRequest, caller: Caller) -> Response:
+        for row, event in enumerate(body.events):
+            user = event.get("user_id")
+            if not isinstance(user, str) or not user:
+                raise ApiError(400, f"event {row} has no user_id: send it as a string", param=f"events.{row}.user_id")
+            caller.person(user)
+        return Json({"object": "events.added", "added": await assistant.add_events(body.events)})
+
+    @routes.post("/feedback", response_class=Json)
+    async def feedback(body: FeedbackRequest, caller: Caller) -> Response:
+        user = caller.user(body.user)
+        await assistant.feedback(caller.owner, user, body.item_id, body.kind, body.thread, body.message_id)
+        return Json({"object": "feedback", "item_id": body.item_id, "kind": body.kind})
+
+    @routes.get("/memory", response_class=Json)
+    async def show_memory(caller: Caller, user: UserId | None = None) -> Response:
+        entries = await assistant.memory(caller.owner, caller.person(user))
+        return Json({"object": "list", "entries": entries})
+
+    @routes.get("/memory/export", response_class=Json)
+    async def export_memory(caller: Caller, user: UserId | None = None) -> Response:
+        return Json(await assistant.export_memory(caller.owner, caller.person(user)))
+
+    @routes.post("/memory", response_class=Json)
+    async def remember(body: MemoryRequest, caller: Caller) -> Response:
+        user = caller.person(body.user)
+        return Json(await assistant.remember(caller.owner, user, body.kind, body.value, body.item_id))
+
+    @routes.delete("/memory", response_class=Json)
+    async def delete_memory(caller: Caller, user: UserId | None = None) -> Response:
+        await assistant.delete_memory(caller.owner, caller.person(user))
+        return Json({"object": "memory.deleted", "deleted": True})
+
+    @routes.delete("/memory/{entry_id}", response_class=Json)
+    async def forget(entry_id: str, caller: Caller, user: UserId | None = None) -> Response:
+        await assistant.forget(caller.owner, caller.person(user), entry_id)
+        return Json({"object": "memory.entry.deleted", "id": entry_id, "deleted": True})
+
+    @routes.get("/threads/{thread}", response_class=Json)
+    async def history(thread: str, caller: Caller, user: UserId | None = None) -> Response:
+        turns = await assistant.history(caller.owner, caller.user(user), thread)
+        shown = [
+            {"request": request.model_dump(mode="json", exclude={"owner"}), "turn": turn.model_dump(mode="json")}
+            for request, turn in turns
+        ]
+        return Json({"object": "thread", "id": thread, "turns": shown})
+
+    return routes
