@@ -126,9 +126,8 @@ class Gate:
             raise ApiError(408, f"the body did not arrive within {_BODY_SECONDS:g} s: send it again") from None
 
     async def _until_client_leaves(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(
-            receive()
-        )  # after the body, the only message that can come says that the client left
+        # After the body, the only message that can come says that the client left.
+        gone = asyncio.ensure_future(receive())
         work = asyncio.ensure_future(self.app(scope, _replay(body, lambda: asyncio.shield(gone)), send))
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
