@@ -14,17 +14,15 @@ from llmrec.turn import Turn
 
 logger = logging.getLogger("llmrec.api")
 
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
 
 class Tracing:
-    """Spans of one application: one a request, one a stage of a turn. Without `exporter` the environment decides."""
+    """Spans of one application: one a request, one a stage of a turn."""
 
-    def __init__(self, exporter: Any = None) -> None:
+    def __init__(self) -> None:
         self._tracer: Any = None
-        self._provider: Any = None
-        wanted = any(
-            os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-        )
-        if exporter is None and (not wanted or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"):
+        if not any(os.environ.get(name) for name in _ENDPOINTS) or os.environ.get("OTEL_SDK_DISABLED") == "true":
             return
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -35,9 +33,9 @@ class Tracing:
             logger.warning("%s", MissingExtra("otel", "tracing (OTEL_EXPORTER_OTLP_ENDPOINT is set)"))
             return
         name = os.environ.get("OTEL_SERVICE_NAME", "llmrec")
-        self._provider = TracerProvider(resource=Resource.create({"service.name": name}))
-        self._provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
-        self._tracer = self._provider.get_tracer("llmrec.api")
+        provider = TracerProvider(resource=Resource.create({"service.name": name}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = provider.get_tracer("llmrec.api")
 
     @contextmanager
     def request(self, headers: Mapping[str, str]) -> Iterator[Any]:
@@ -60,8 +58,3 @@ class Tracing:
             span = self._tracer.start_span(stage.name, start_time=at)
             at += int(stage.milliseconds * 1e6)
             span.end(end_time=at)
-
-    def flush(self) -> None:
-        """Send what waits."""
-        if self._provider is not None:
-            self._provider.force_flush()
