@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -52,6 +53,19 @@ def read_dataset(folder: Path) -> Dataset:
     for table in (c.INTERACTIONS_FILE, c.JUDGMENTS_FILE, c.QUERIES_FILE, c.REVIEWS_FILE):
         _drop_unknown_items(tables, sources, table, warnings)
     return Dataset(folder.resolve().name, **tables, warnings=tuple(warnings))  # type: ignore[arg-type]
+
+
+def read_rows(file: Path, table: str) -> list[dict[str, Any]]:
+    """The rows of one file as typed values, only with the columns that stand in it: what a live update sends.
+
+    Raises `DataError` with file, row and column.
+    """
+    if file.suffix.removeprefix(".") not in FORMATS:
+        raise UserError(f"cannot read {str(file)!r}: give a .parquet, .csv or .jsonl file")
+    frame = _read_file(file)
+    known = [column for column in SCHEMAS[table] if column in frame.columns]
+    rows = parse.typed(frame, table, file.name, []).select(known).to_dicts()
+    return [{column: value for column, value in row.items() if value is not None} for row in rows]
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from llmrec.data import columns as c
 from llmrec.ui.cli.client import call, connect
 from llmrec.ui.cli.console import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, print_table, stdout, write_json
 
@@ -30,17 +31,13 @@ def register(app: typer.Typer) -> None:
 @events.command("add")
 def events_add(file: FileArgument, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     """Append the interactions in a file."""
-    from llmrec.data.read import read_events
-
-    stdout.print(f"{asyncio.run(_send(workspace, '/v1/events', 'events', read_events(file)))} events added")
+    stdout.print(f"{asyncio.run(_send(workspace, file, c.INTERACTIONS_FILE, 'events'))} events added")
 
 
 @items.command("upsert")
 def items_upsert(file: FileArgument, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     """Add the items in a file, or change those that exist."""
-    from llmrec.data.read import read_items
-
-    stdout.print(f"{asyncio.run(_send(workspace, '/v1/items', 'items', read_items(file)))} items upserted")
+    stdout.print(f"{asyncio.run(_send(workspace, file, c.ITEMS_FILE, 'items'))} items upserted")
 
 
 @memory.command("show")
@@ -75,10 +72,14 @@ def memory_delete(
     stdout.print("deleted")
 
 
-async def _send(workspace: Path, path: str, field: str, rows: list[dict[str, Any]]) -> int:
+async def _send(workspace: Path, file: Path, table: str, name: str) -> int:
+    """Validate the whole file first, then send it in batches to the route of the same name."""
+    from llmrec.data.read import read_rows
+
+    rows = read_rows(file, table)
     async with connect(workspace) as client:
         for start in range(0, len(rows), BATCH):
-            await call(client, "POST", path, json={field: rows[start : start + BATCH]})
+            await call(client, "POST", f"/v1/{name}", json={name: rows[start : start + BATCH]})
     return len(rows)
 
 
