@@ -92,8 +92,7 @@ def build_steps(
     }
     manifest = Manifest(artefacts=pointers)
     if manifest != old:
-        with saying_disk_full(workspace, "replacing the manifest"):
-            write_manifest(workspace, manifest)
+        write_manifest(workspace, manifest)
     progress("done", len(ordered), len(ordered))
     return manifest, reports
 

@@ -121,6 +121,10 @@ def file_problem(path: Path, record: FileRecord) -> str | None:
     return None if digest == record.sha256 else "has changed since it was built"
 
 
+class DiskFullError(WorkspaceError):
+    """No more can be written; the workspace is what it was before."""
+
+
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether an exception, or one that it came from, says that no more can be written."""
     while error is not None:
@@ -135,9 +139,11 @@ def saying_disk_full(path: Path, doing: str) -> Iterator[None]:
     """Turn an error of a full disk into one sentence."""
     try:
         yield
+    except DiskFullError:
+        raise
     except Exception as error:
         if is_disk_full(error):
-            raise WorkspaceError(
+            raise DiskFullError(
                 f"the disk was full while {doing} in {path}: free some space and run it again, nothing was lost"
             ) from error
         raise

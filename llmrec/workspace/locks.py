@@ -75,7 +75,7 @@ class Lease:
     """A reader's word that it uses some folders: a locked file that lists them."""
 
     def __init__(self, leases: Path, folders: Sequence[str]) -> None:
-        self._handle = -1
+        self._handle, self._pid = -1, os.getpid()
         leases.mkdir(exist_ok=True)
         while True:
             self._path = leases / uuid.uuid4().hex
@@ -90,7 +90,8 @@ class Lease:
     def release(self) -> None:
         """End the lease; safe to call twice."""
         if self._handle >= 0:
-            self._path.unlink(missing_ok=True)
+            if os.getpid() == self._pid:  # not in a forked child, whose parent still reads
+                self._path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = -1
 

@@ -51,9 +51,7 @@ class Step:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.split("/")[0] in PRECIOUS:
-            raise ValueError(
-                f"a step is named 'kind/name' in lower case, outside {sorted(PRECIOUS)}, not {self.name!r}"
-            )
+            raise ValueError(f"a step is named kind/name, in lower case, in no precious folder: not {self.name!r}")
 
     def settings_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""

@@ -148,7 +148,7 @@ class Workspace:
         forced = names if rebuild is True else set(rebuild or ())
         if unknown := forced - names:
             raise UnknownName(f"cannot rebuild {', '.join(sorted(unknown))}: the steps are {', '.join(sorted(names))}")
-        with _writing(self.path):
+        with _writing(self.path), saying_disk_full(self.path, "building"):
             old = read_manifest(self.path)
             _, reports = building.build_steps(self.path, old, ordered, forced, progress)
             self._read()
