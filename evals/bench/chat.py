@@ -30,7 +30,8 @@ from llmrec.errors import LlmrecError, UserError
 
 _START_SECONDS = 180
 _SAMPLE_SECONDS = 5.0
-_STATED = ("accept", "reject", "dont_care")
+_STATED = {"accept", "reject", "dont_care"}
+_INFORMING = {"compare", "explain", "why", "memory", "small_talk"}
 
 
 class ChatBench(Config):
@@ -172,7 +173,8 @@ class Visitor:
         if self.thread and answer["thread"] != self.thread:
             return "the thread of another conversation"
         self.thread = answer["thread"]
-        self.depth = self.depth - 1 if message.get("text") == "undo" else self.depth + 1
+        kinds = {act["kind"] for act in answer["acts"]}
+        self.depth += -1 if "undo" in kinds else int(not kinds <= _INFORMING)
         question = answer["question"]
         self.asked = list(question["choices"]) if question else []
         self.named.update(self.asked)
@@ -184,7 +186,7 @@ class Visitor:
         for source, kind, value in stated:
             if kind in _STATED and value not in (self.named if source == "conversation" else self.known):
                 return f"{kind} {value!r}, which was never spoken of"
-        if self.marker is not None and ("conversation", "accept", self.marker) not in stated:
+        if self.marker is not None and not any(entry[1:] == ("accept", self.marker) for entry in stated):
             return f"the opening attribute {self.marker!r} is gone"
         return None
 

@@ -33,12 +33,12 @@ def create_app(assistant: Assistant, settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.metrics = metrics
-    errors.install(app)
     app.include_router(service.router(assistant, settings, metrics))
     app.include_router(chat.router(assistant, metrics, tracing))
     app.include_router(embeddings.router(assistant, settings.embeddings))
     app.include_router(catalogue.router(assistant))
     app.include_router(people.router(assistant))
+    errors.install(app)
     app.add_middleware(Gate, settings=settings, metrics=metrics)
     app.add_middleware(Observe, metrics=metrics, tracing=tracing)  # the last one added is the outermost
     return app

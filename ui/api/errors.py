@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from llmrec.errors import (
     EngineError,
@@ -27,6 +28,7 @@ from llmrec.errors import (
 
 logger = logging.getLogger("llmrec.api")
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -102,17 +104,25 @@ def _validation(errors: Sequence[Any]) -> ApiError:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every exception of the routes with an OpenAI error body."""
+    """Answer every exception of the routes with an OpenAI error body, and what no route under `/v1` takes.
+
+    Call it after the routes are there and before the page is mounted, which would take everything else.
+    """
+    paths = [(compile_path(path)[0], [m.upper() for m in methods]) for path, methods in app.openapi()["paths"].items()]
+
+    @app.api_route("/v1/{path:path}", methods=list(_METHODS), include_in_schema=False)
+    async def unknown(request: Request) -> Response:
+        path = request.url.path
+        allowed = [method for pattern, methods in paths if pattern.match(path) for method in methods]
+        what = f"{request.method} {path}"
+        if allowed:
+            message = f"{what} is not possible, only {', '.join(allowed)}: see /docs"
+            raise ApiError(405, message, code="unknown_url", headers={"allow": ", ".join(allowed)})
+        raise ApiError(404, f"{what} does not exist: see /docs", code="unknown_url")
 
     async def answer(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
             return _validation(error.errors()).response()
-        if isinstance(error, HTTPException) and not isinstance(error, ApiError) and error.status_code in (404, 405):
-            what = f"{request.method} {request.url.path}"
-            known = "does not exist" if error.status_code == 404 else "is not possible here"
-            return ApiError(
-                error.status_code, f"{what} {known}: see /docs", code="unknown_url", headers=error.headers
-            ).response()
         return from_exception(error).response()
 
     for kind in (RequestValidationError, HTTPException, LlmrecError):

@@ -91,7 +91,11 @@ def test_a_wrong_field_is_named(client: httpx.Client, change: dict[str, Any], pa
 
 
 def test_unknown_routes_methods_and_models(client: httpx.Client) -> None:
-    assert error_of(client.get("/v1/nope"))["code"] == "unknown_url"
+    for method in ("GET", "POST", "DELETE", "OPTIONS"):
+        nowhere = client.request(method, "/v1/nope")
+        assert nowhere.status_code == 404
+        assert error_of(nowhere)["code"] == "unknown_url"
+    assert error_of(client.get("/nope"))["type"] == "invalid_request_error"
     wrong_method = client.put("/v1/models")
     assert wrong_method.status_code == 405
     assert error_of(wrong_method)["type"] == "invalid_request_error"

@@ -36,7 +36,7 @@ def test_metrics_count_requests_by_route_turns_and_stages(serve_faulty: Callable
     assert found["llmrec_requests_total", ("POST", CHAT, "200")] == 2
     assert found["llmrec_requests_total", ("POST", CHAT, "400")] == 1
     assert found["llmrec_requests_total", ("GET", "/v1/items/{item_id:path}", "200")] == 1
-    assert found["llmrec_requests_total", ("GET", "other", "404")] == 1
+    assert found["llmrec_requests_total", ("GET", "/v1/{path:path}", "404")] == 1
     assert found["llmrec_request_seconds_count", (CHAT,)] == 3
     assert found["llmrec_turns_total", ("text",)] == 2
     assert found["llmrec_stage_seconds_count", ("understand",)] == 2
