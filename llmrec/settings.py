@@ -133,7 +133,7 @@ class Settings(Config):
 
 def redact(uri: str) -> str:
     """The URI without its password, for messages and logs."""
-    uri = re.sub(r"(://[^/@:\s]*):[^@\s]*@", r"\1:***@", uri)
+    uri = re.sub(r"(://[^/@:\s]*):\S*@", r"\1:***@", uri)
     return re.sub(r"([?&](?:password|api_key|token)=)[^&\s]+", r"\1***", uri, flags=re.IGNORECASE)
 
 
