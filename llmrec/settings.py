@@ -23,6 +23,8 @@ from llmrec.errors import UserError
 FILE = "llmrec.toml"
 PREFIX = "LLMREC_"
 ALL = "*"
+_OF_THE_COMMAND_LINE = ("workspace", "debug")
+"""Variables that the command line reads itself."""
 
 
 class Limits(Config):
@@ -152,6 +154,8 @@ def _environment() -> list[tuple[str, dict[str, Any]]]:
     for variable, text in sorted(os.environ.items()):
         if variable.startswith(PREFIX):
             key, _, inner = variable.removeprefix(PREFIX).lower().partition("__")
+            if key in _OF_THE_COMMAND_LINE:
+                continue
             value: Any = text
             if not inner and key in ("keys", "limits"):
                 try:

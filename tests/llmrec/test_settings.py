@@ -74,6 +74,12 @@ def test_mistakes_in_the_environment_are_named_without_secrets(
     assert "secret" not in str(caught.value) and caught.value.__cause__ is None
 
 
+def test_variables_of_the_command_line_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMREC_DEBUG", "1")
+    monkeypatch.setenv("LLMREC_WORKSPACE", "ws")
+    assert Settings.load() == Settings()
+
+
 def test_an_unknown_option_is_refused() -> None:
     with pytest.raises(UserError, match="an option: there is no setting 'ports'"):
         Settings.load(overrides={"ports": 1})
