@@ -7,7 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,21 +86,26 @@ def _turn(request: TurnRequest) -> Turn:
 
 
 class Server:
-    """uvicorn in a thread, as `llmrec serve` runs it."""
+    """uvicorn in a thread, as `llmrec serve` runs it; `opening` makes the application inside the thread's loop."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    def __init__(self, opening: AbstractAsyncContextManager[Any]) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(opening),), daemon=True)
         self._thread.start()
-        wait_until(lambda: self._server.started)
+        wait_until(lambda: self._server is not None and self._server.started, 60)
+
+    async def _serve(self, opening: AbstractAsyncContextManager[Any]) -> None:
+        async with opening as app:
+            config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+            self._server = uvicorn.Server(config)
+            await self._server.serve(sockets=[self._socket])
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        if self._server is not None:
+            self._server.should_exit = True
         self._thread.join(10)
 
 
@@ -140,7 +147,8 @@ def serve_faulty(faulty: Faulty, _faulty_servers: tuple[Faulty, dict[str, Server
     def start(**changes: Any) -> Server:
         name = f"limited {len(servers)}" if "limits" in changes else repr(changes)
         if name not in servers:
-            servers[name] = Server(create_app(faulty, make_settings(**changes)))  # type: ignore[arg-type]
+            app = create_app(faulty, make_settings(**changes))  # type: ignore[arg-type]
+            servers[name] = Server(nullcontext(app))
         return servers[name]
 
     return start
@@ -149,3 +157,43 @@ def serve_faulty(faulty: Faulty, _faulty_servers: tuple[Faulty, dict[str, Server
 @pytest.fixture(name="wait_until")
 def wait_until_fixture() -> Callable[..., None]:
     return wait_until
+
+
+# --- The real assistant -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo world, built."""
+    from llmrec.agents.assistant import build_workspace
+    from llmrec.data.demo_world import generate
+
+    folder = tmp_path_factory.mktemp("api")
+    generate(folder / "data", seed=1, items=200, users=60, events=2_000)
+    build_workspace(folder / "data", folder / "workspace", settings=make_settings())
+    return folder / "workspace"
+
+
+@asynccontextmanager
+async def _open(workspace: Path, settings: Settings) -> AsyncIterator[Any]:
+    from llmrec.agents.assistant import Assistant
+
+    async with await Assistant.open(workspace, settings) as assistant:
+        yield create_app(assistant, settings)
+
+
+@pytest.fixture(scope="session")
+def server(workspace: Path) -> Iterator[Server]:
+    """The real assistant without keys."""
+    server = Server(_open(workspace, make_settings()))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def key_server(workspace: Path) -> Iterator[Server]:
+    """The real assistant with keys: `sk-anna` and `sk-ben` for one user each, `sk-all` for all."""
+    keys = {"sk-anna": ["anna"], "sk-ben": ["ben"], "sk-all": ["*"], "sk-shop": ["*"]}
+    server = Server(_open(workspace, make_settings(keys=keys)))
+    yield server
+    server.stop()
