@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args
 
-from llmrec.errors import LlmrecError, UnknownName
+from llmrec.errors import LlmrecError, MissingExtra, UnknownName
 
 Group = Literal["llmrec.recommenders", "llmrec.engines", "llmrec.adapters", "llmrec.policies", "llmrec.suites"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -66,6 +66,8 @@ def broken() -> list[BrokenPlugin]:
         for point in sorted(entry_points(group=group), key=lambda p: (_package(p) != "llmrec", _package(p))):
             try:
                 point.load()
+            except MissingExtra:  # not broken, only not complete here
+                pass
             except Exception as error:
                 problems.append(_broken(group, point, error))
             owner = owners.setdefault(point.name, _package(point))

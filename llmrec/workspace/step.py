@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Step:
 
     name: str
     """`kind/name`, such as `retrieval/ease`."""
+    _: KW_ONLY
     build: Callable[[StepContext], None]
     needs: tuple[str, ...] = ()
     settings: BaseModel | Mapping[str, Any] = field(default_factory=dict)

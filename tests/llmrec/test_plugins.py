@@ -60,6 +60,7 @@ def test_a_plugin_that_misses_an_extra_says_so_itself(install) -> None:  # type:
     install("zoo_extra", "extra = zoo_extra:Thing", code, group="llmrec.engines")
     with pytest.raises(MissingExtra):
         plugins.load("llmrec.engines", "extra")
+    assert not [problem for problem in plugins.broken() if problem.package == "zoo_extra"]
 
 
 def test_a_taken_name_keeps_its_meaning(install) -> None:  # type: ignore[no-untyped-def]

@@ -93,7 +93,7 @@ def _workspace(folder: Path) -> Iterator[Check]:
     for problem in problems:
         yield Check("workspace", "fault", str(problem))
     if not problems:
-        yield Check("workspace", "ok", f"{folder}: {len(workspace.names())} artefacts, all whole")
+        yield Check("workspace", "ok", f"{folder}: {len(workspace.names)} artefacts, all whole")
     server = workspace.server()
     yield Check("server", "ok" if server else "note", server.address if server else f"none: llmrec serve -w {folder}")
     yield _attempt("settings", lambda: f"{len(Settings.load(folder).keys)} API keys set")

@@ -30,10 +30,10 @@ def steps(value: int) -> list[Step]:
             (context.folder / f"{n}.txt").write_text(f"{value} {sorted(context.inputs)} {n}" * 50)
 
     return [
-        Step("data/catalogue", build, settings={"value": value}),
-        Step("retrieval/ease", build, ("data/catalogue",)),
-        Step("retrieval/bm25", build, ("data/catalogue",)),
-        Step("other/constant", build, settings={"value": 0 * value}),
+        Step("data/catalogue", build=build, settings={"value": value}),
+        Step("retrieval/ease", build=build, needs=("data/catalogue",)),
+        Step("retrieval/bm25", build=build, needs=("data/catalogue",)),
+        Step("other/constant", build=build, settings={"value": 0 * value}),
     ]
 
 
@@ -221,7 +221,7 @@ def test_a_file_that_the_system_refuses_to_let_grow(tmp_path: Path) -> None:
     def full() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         with Workspace.open(tmp_path / "ws") as workspace, pytest.raises(WorkspaceError, match="disk was full"):
-            workspace.build([*steps(1), Step("kind/big", big)])
+            workspace.build([*steps(1), Step("kind/big", build=big)])
 
     build(tmp_path / "ws", 1)
     before = tree(tmp_path / "ws")
@@ -242,5 +242,5 @@ def test_a_database_that_finds_the_disk_full(tmp_path: Path) -> None:
     build(tmp_path / "ws", 1)
     before = tree(tmp_path / "ws")
     with Workspace.open(tmp_path / "ws") as workspace, pytest.raises(WorkspaceError, match="disk was full"):
-        workspace.build([*steps(1), Step("kind/database", database)])
+        workspace.build([*steps(1), Step("kind/database", build=database)])
     assert tree(tmp_path / "ws") == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ def writes(text: str, calls: list[str] | None = None, name: str = "") -> Callabl
 def chain(calls: list[str] | None = None, **settings: Any) -> list[Step]:
     """Three steps, given in the wrong order: c needs a and b, b needs a."""
     names = {"a": (), "b": ("kind/a",), "c": ("kind/a", "kind/b")}
-    return [Step(f"kind/{n}", writes(n, calls, n), needs, {"value": settings.get(n, 0)}) for n, needs in names.items()][
-        ::-1
+    return [
+        Step(f"kind/{name}", build=writes(name, calls, name), needs=needs, settings={"value": settings.get(name, 0)})
+        for name, needs in reversed(names.items())
     ]
 
 
@@ -61,7 +63,7 @@ def test_nothing_is_built_twice_and_only_what_changed_is_built(tmp_path: Path) -
         assert (tmp_path / "manifest.json").stat() == before
         workspace.build(chain(calls, b=1))
         assert calls == ["b", "c"]
-        workspace.build([Step(s.name, s.build, s.needs, s.settings, version=2) for s in chain(calls, b=1)])
+        workspace.build([replace(s, version=2) for s in chain(calls, b=1)])
         assert calls == ["b", "c", "a", "b", "c"]
 
 
@@ -72,16 +74,16 @@ def test_hashes_depend_on_every_part_and_on_nothing_else(tmp_path: Path) -> None
 
     def folder(step: Step) -> str:
         with Workspace.create(tmp_path / "ws") as workspace:
-            workspace.build([Step("kind/z", writes("z")), step])
+            workspace.build([Step("kind/z", build=writes("z")), step])
             return workspace.artefact(step.name).name
 
-    base = folder(Step("kind/a", writes("a"), settings=Settings()))
-    assert folder(Step("kind/a", writes("other"), settings={"name": "x", "value": 0})) == base
+    base = folder(Step("kind/a", build=writes("a"), settings=Settings()))
+    assert folder(Step("kind/a", build=writes("other"), settings={"name": "x", "value": 0})) == base
     others = [
-        Step("kind/a", writes("a"), settings=Settings(value=1)),
-        Step("kind/a", writes("a"), settings=Settings(), version=2),
-        Step("kind/a", writes("a"), settings=Settings(), needs=("kind/z",)),
-        Step("kind/b", writes("a"), settings=Settings()),
+        Step("kind/a", build=writes("a"), settings=Settings(value=1)),
+        Step("kind/a", build=writes("a"), settings=Settings(), version=2),
+        Step("kind/a", build=writes("a"), settings=Settings(), needs=("kind/z",)),
+        Step("kind/b", build=writes("a"), settings=Settings()),
     ]
     assert len({base, *map(folder, others)}) == 5
 
@@ -112,7 +114,7 @@ def test_a_failing_step_leaves_the_workspace_as_it_was_and_the_next_build_goes_o
         workspace.build(chain())
         manifest = (tmp_path / "manifest.json").read_bytes()
         steps = chain(calls, a=1)
-        broken = [Step(s.name, fails if s.name == "kind/b" else s.build, s.needs, s.settings) for s in steps]
+        broken = [replace(s, build=fails) if s.name == "kind/b" else s for s in steps]
         with pytest.raises(WorkspaceError, match=r"building kind/b failed .KeyError: 'something inside'"):
             workspace.build(broken)
         assert (tmp_path / "manifest.json").read_bytes() == manifest
@@ -128,7 +130,7 @@ def test_errors_of_steps_that_speak_for_themselves_are_kept(tmp_path: Path) -> N
         raise UserError("the file x is missing: give another")
 
     with Workspace.create(tmp_path) as workspace, pytest.raises(UserError, match=r"^the file x is missing"):
-        workspace.build([Step("kind/a", fails)])
+        workspace.build([Step("kind/a", build=fails)])
 
 
 def test_readers_keep_their_version_until_they_close(tmp_path: Path) -> None:
@@ -172,19 +174,19 @@ def test_artefacts_of_steps_that_are_gone_are_removed_and_precious_things_kept(t
         for path in precious:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("mine")
-        workspace.build([Step("kind/other", writes("other"))], rebuild=True)
+        workspace.build([Step("kind/other", build=writes("other"))], rebuild=True)
         assert workspace.names == ["kind/other"]
         assert sorted(p.name for p in (tmp_path / "kind").iterdir()) == ["other"]
         assert all(path.read_text() == "mine" for path in precious)
     for kind in ("state", "adapters", "feedback"):
         with pytest.raises(ValueError, match="precious"):
-            Step(f"{kind}/x", writes("x"))
+            Step(f"{kind}/x", build=writes("x"))
 
 
 @pytest.mark.parametrize("name", ["ease", "a/b/c", "../a", "A/b", "a/", "/a", "a/..", ".tmp/x"])
 def test_names_of_steps_are_safe_paths(name: str) -> None:
     with pytest.raises(ValueError, match="kind/name"):
-        Step(name, writes("x"))
+        Step(name, build=writes("x"))
 
 
 def test_steps_that_do_not_fit_together(tmp_path: Path) -> None:
@@ -192,9 +194,9 @@ def test_steps_that_do_not_fit_together(tmp_path: Path) -> None:
         with Workspace.create(tmp_path) as workspace, pytest.raises(WorkspaceError, match=text):
             workspace.build(steps)
 
-    refuse([Step("k/a", writes("a"), ("k/b",))], "k/a needs k/b")
-    refuse([Step("k/a", writes("a"), ("k/b",)), Step("k/b", writes("b"), ("k/a",))], "circle")
-    refuse([Step("k/a", writes("a")), Step("k/a", writes("a"))], "same name")
+    refuse([Step("k/a", build=writes("a"), needs=("k/b",))], "k/a needs k/b")
+    refuse([Step("k/a", build=writes("a"), needs=("k/b",)), Step("k/b", build=writes("b"), needs=("k/a",))], "circle")
+    refuse([Step("k/a", build=writes("a")), Step("k/a", build=writes("a"))], "same name")
 
 
 def test_verify_finds_every_damage_and_a_build_repairs_what_it_sees(tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ def test_verify_finds_every_damage_and_a_build_repairs_what_it_sees(tmp_path: Pa
             connection.executemany("INSERT INTO t VALUES (?)", [("x" * 500,) for _ in range(100)])
         connection.close()
 
-    steps = [*chain(), Step("kind/database", database)]
+    steps = [*chain(), Step("kind/database", build=database)]
     with Workspace.create(tmp_path) as workspace:
         workspace.build(steps)
         file = workspace.artefact("kind/database") / "chroma.sqlite3"
@@ -289,7 +291,7 @@ def test_progress_names_steps_and_what_they_do(tmp_path: Path) -> None:
         context.progress("rows", 1, 2)
 
     with Workspace.create(tmp_path) as workspace:
-        workspace.build([Step("kind/a", slow)], lambda *what: heard.append(what))
+        workspace.build([Step("kind/a", build=slow)], lambda *what: heard.append(what))
     assert heard == [("kind/a", 0, 1), ("kind/a: rows", 1, 2), ("done", 1, 1)]
 
 
@@ -306,7 +308,7 @@ def test_one_process_writes_at_a_time(tmp_path: Path) -> None:
                 with pytest.raises(WorkspaceError, match="being written"):
                     other.prune()
 
-        workspace.build([Step("kind/a", build_inside)])
+        workspace.build([Step("kind/a", build=build_inside)])
         workspace.build(chain())
 
 
