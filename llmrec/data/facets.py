@@ -32,7 +32,8 @@ _LOGISTICS = re.compile(
     r"|^box$|temperature|humidity|altitude|harmonized|last change|born on|launch|lifecycle|discontinued|quick start|manual"
     r"|oem|warranty|certif|complian|rohs|sustainab|conflict free|country|barcode|segment|embedded options|lithography"
     r"|\b(?:ean|gtin|upc|sku|mtbf|code|model|id|url|status|units|stepping|codename)\b|consumption|frequency|voltage"
-    r"|plating|adhesive type|bus type|cache|operating modes|jacket|execute disable|speedstep|halt state|idle states"
+    r"|plating|adhesive type|bus type|cache|operating modes|jacket"
+    r"|execute disable|speedstep|halt state|idle states"
 )
 """Facets of shipping and paperwork, by words in their names: true of an item, of no use when choosing one."""
 _NO = frozenset(("false", "no", "n", "none", "n/a", "na", "not applicable", "unknown", "-"))

@@ -1,7 +1,8 @@
 """Splits of the interactions into train, valid and test.
 
 The unit is the pair of user and item: repeated events of a pair stay together, so that nothing is both learnt and
-predicted. Only `temporal` (the log cut at two moments) and `given` go by row. Order is pinned: timestamp, then file row.
+predicted. Only `temporal` (the log cut at two moments) and `given` go by row. Order is pinned: by timestamp, then
+by file row.
 """
 
 from __future__ import annotations
