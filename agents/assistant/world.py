@@ -1,0 +1,213 @@
+"""The workspace as a turn sees it: one catalogue, its models and what has happened since the build."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from llmrec.acts import Act
+from llmrec.agents.assistant.people import LRU, Happenings, People
+from llmrec.agents.conversation.belief import log_prior
+from llmrec.agents.conversation.paths import Ties
+from llmrec.agents.conversation.say import Vocabulary
+from llmrec.contracts import Policy, Recommender, Searcher
+from llmrec.data.catalogue import Catalogue
+from llmrec.filters import Filter
+
+FOUND = 200
+"""Search results that count as found."""
+_NEIGHBOURS = 200
+_CACHED_FLOATS = 8_000_000
+"""Floats that each cache of arrays may hold: 32 MB."""
+_POPULAR_SHARE = 0.1
+
+
+class Reader(Protocol):
+    """Understands messages about one catalogue, and words answers."""
+
+    async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> list[Act]: ...
+
+    def reword(self, draft: str, text: str) -> AsyncIterator[str] | None: ...
+
+
+class Vectors(Protocol):
+    """Content vectors of items."""
+
+    def cosines(self, item_id: str) -> NDArray[np.float32] | None:
+        """Cosine (n,) of each item of the catalogue to this one; None where it has no vector."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LiveWorld:
+    """`conversation.World` over a snapshot of the workspace. A changed catalogue makes a new one."""
+
+    catalogue: Catalogue
+    words: Vocabulary
+    policy: Policy
+    reader: Reader
+    searcher: Searcher
+    people: People
+    happenings: Happenings
+    model: Recommender | None
+    """Scores what people like together; None without interactions."""
+    vectors: Vectors | None
+
+    # --- Texts --------------------------------------------------------------------------------------------------------
+
+    async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> list[Act]:
+        """See `conversation.World`."""
+        return await self.reader.understand(text, asked, shown)
+
+    def reword(self, draft: str, text: str) -> AsyncIterator[str] | None:
+        """See `conversation.World`."""
+        return self.reader.reword(draft, text)
+
+    async def find(self, query: str, filters: Sequence[Filter] = ()) -> NDArray[np.int64]:
+        """See `conversation.World`; the best `FOUND` items."""
+        hits = await self.searcher.search(query, FOUND, filters)
+        positions = self.catalogue.index.positions(hit.item_id for hit in hits)
+        return positions[positions >= 0]
+
+    # --- People -------------------------------------------------------------------------------------------------------
+
+    def history(self, user: str | None) -> Sequence[str]:
+        """See `conversation.World`."""
+        if not user:
+            return []
+        built = [str(name) for name in self.catalogue.index.ids[self.people.history(user)]]
+        return list(dict.fromkeys((*built, *self.happenings.liked(user))))
+
+    def seen(self, user: str | None) -> set[str]:
+        """See `conversation.World`."""
+        if not user:
+            return set()
+        return {*self.catalogue.index.ids[self.people.seen(user)], *self.happenings.seen(user)}
+
+    def prior(self, user: str | None, liked: Sequence[str] = ()) -> NDArray[np.float32]:
+        """See `conversation.World`: EASE scores of history and likes, and half the log popularity."""
+        who = user or ""
+        key = (who, tuple(liked), self.happenings.version.get(who, 0))
+        return self._priors.get(key, lambda: self._prior(user, liked))
+
+    def _prior(self, user: str | None, liked: Sequence[str]) -> NDArray[np.float32]:
+        history = [*self.history(user), *reversed(liked)]
+        scores = self._scores(history) if history and self.model is not None else None
+        return log_prior(scores, self.popularity)
+
+    def _scores(self, history: Sequence[str]) -> NDArray[np.float32]:
+        assert self.model is not None
+        scores = np.zeros(len(self.catalogue), np.float32)
+        scores[self._columns] = self.model.score([history])[0]
+        return scores
+
+    @property
+    def popularity(self) -> NDArray[np.float32]:
+        """Users (n,) with a positive event of each item, new ones included."""
+        counts = np.zeros(len(self.catalogue), np.float32)
+        counts[: len(self.people.popularity)] = self.people.popularity
+        for item_id, count in tuple(self.happenings.popularity.items()):
+            if (at := self.catalogue.index.position(item_id)) >= 0:
+                counts[at] += count
+        return counts
+
+    def is_popular(self, position: int) -> bool:
+        """See `conversation.World`: among the most popular tenth of the items that anybody likes."""
+        return position < len(self.people.popularity) and bool(
+            self.people.popularity[position] >= max(self._popular_from, 1)
+        )
+
+    @cached_property
+    def _popular_from(self) -> float:
+        liked = self.people.popularity[self.people.popularity > 0]
+        return float(np.quantile(liked, 1 - _POPULAR_SHARE)) if liked.size else 0.0
+
+    # --- Items --------------------------------------------------------------------------------------------------------
+
+    def similarity(self, item_id: str) -> NDArray[np.float32]:
+        """See `conversation.World`: the mean of what is known, of togetherness, shared attributes and content."""
+        return self._similarities.get(item_id, lambda: self._similarity(item_id))
+
+    def _similarity(self, item_id: str) -> NDArray[np.float32]:
+        parts = [
+            part for part in (self._together(item_id), self._shared(item_id), self._alike(item_id)) if part is not None
+        ]
+        if not parts:
+            return np.zeros(len(self.catalogue), np.float32)
+        similarity = np.mean(parts, axis=0, dtype=np.float32)
+        similarity[self.catalogue.index.position(item_id)] = 0
+        return similarity / max(float(similarity.max()), 1e-6)
+
+    def _together(self, item_id: str) -> NDArray[np.float32] | None:
+        near = self._near(item_id)
+        if not near:
+            return None
+        similarity = np.zeros(len(self.catalogue), np.float32)
+        positions = self.catalogue.index.positions(near)
+        weights = np.fromiter(near.values(), np.float32)[positions >= 0]
+        similarity[positions[positions >= 0]] = weights / weights.max()
+        return similarity
+
+    def _near(self, item_id: str) -> dict[str, float]:
+        """Items that people like together with this one, and how much."""
+        if self.model is None:
+            return {}
+        model = self.model
+        return self._neighbours.get(item_id, lambda: dict(model.similar([item_id], _NEIGHBOURS).row(0)))
+
+    def _shared(self, item_id: str) -> NDArray[np.float32] | None:
+        row = self._attribute_rows[[self.catalogue.index.position(item_id)]]
+        return (self._attribute_rows @ row.T).toarray().ravel() if row.nnz else None
+
+    def _alike(self, item_id: str) -> NDArray[np.float32] | None:
+        cosines = self.vectors.cosines(item_id) if self.vectors is not None else None
+        return None if cosines is None else np.clip(cosines, 0, 1)
+
+    def ties(self, liked: Sequence[str], shown: Sequence[str]) -> Ties:
+        """See `conversation.World`."""
+        weights = np.zeros((len(liked), len(shown)), np.float32)
+        for row, item_id in enumerate(liked):
+            near = self._near(item_id)
+            weights[row] = [near.get(other, 0.0) for other in shown]
+        return Ties(tuple(liked), weights)
+
+    # --- Derived ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _columns(self) -> NDArray[np.int64]:
+        """Catalogue position of each item that the model knows."""
+        assert self.model is not None
+        return self.catalogue.index.positions(self.model.item_ids)
+
+    @cached_property
+    def _attribute_rows(self) -> sparse.csr_matrix:
+        """Items by attributes, weighted by rarity (idf), rows of length 1."""
+        matrix = self.catalogue.matrix
+        carriers = np.diff(self.catalogue.matrix_t.indptr)
+        weighted = matrix @ sparse.diags_array(
+            np.log1p(len(self.catalogue) / np.maximum(carriers, 1)).astype(np.float32)
+        )
+        lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+        return sparse.csr_matrix(sparse.diags_array((1 / np.maximum(lengths, 1e-6)).astype(np.float32)) @ weighted)
+
+    @cached_property
+    def _priors(self) -> LRU[tuple[str, tuple[str, ...], int], NDArray[np.float32]]:
+        return LRU(self._cache_size)
+
+    @cached_property
+    def _similarities(self) -> LRU[str, NDArray[np.float32]]:
+        return LRU(self._cache_size)
+
+    @cached_property
+    def _neighbours(self) -> LRU[str, dict[str, float]]:
+        return LRU(2000)
+
+    @property
+    def _cache_size(self) -> int:
+        return max(16, _CACHED_FLOATS // max(len(self.catalogue), 1))

@@ -1,0 +1,158 @@
+"""What the agent believes: a posterior over the items that a person may be looking for.
+
+A prior (collaborative scores and popularity) is multiplied by one likelihood for each piece of evidence. Answers are
+never trusted fully: with the noise rate e a yes to attribute p multiplies the items that have p by (1 - e) / e, a no
+divides them by it. So rejections are evidence, and contradictory answers cost probability instead of the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec.data.catalogue import Catalogue
+
+NOISE = 0.01
+"""Rate of wrong answers: low, since people who ask for jazz want jazz, but enough to come back from a slip."""
+
+_QUERY_DECAY = 1.5
+"""Exponent of the relevance of search results: P(target at rank r) is proportional to r ** -1.5 (a Zipf law)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """A posterior over the n items of `catalogue`; each method returns a new one. Satisfies `contracts.BeliefView`."""
+
+    catalogue: Catalogue
+    log_weights: NDArray[np.float32]
+    """Unnormalised log-probability (n,)."""
+    allowed: NDArray[np.bool_]
+    """Items (n,) that may be shown: available, neither rejected nor seen, within the filters."""
+    noise: float = NOISE
+    asked: frozenset[str] = frozenset()
+    accepted: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    _hits: NDArray[np.int64] | None = field(default=None, repr=False)
+
+    @classmethod
+    def start(cls, catalogue: Catalogue, prior: NDArray[np.float32] | None = None, *, noise: float = NOISE) -> Belief:
+        """The log-prior (n,) over available items; uniform without."""
+        weights = np.zeros(len(catalogue), np.float32) if prior is None else prior.astype(np.float32)
+        return cls(catalogue, weights, catalogue.available.copy(), noise)
+
+    # --- Evidence -------------------------------------------------------------------------------------------------
+
+    def accept(self, attribute: str) -> Belief:
+        """The person wants `attribute`; an attribute that the catalogue does not have changes nothing."""
+        return replace(self._weigh(attribute, self._log_odds), accepted=(*self.accepted, attribute))
+
+    def reject(self, attribute: str) -> Belief:
+        """The person does not want `attribute`."""
+        return replace(self._weigh(attribute, -self._log_odds), rejected=(*self.rejected, attribute))
+
+    def skip(self, attribute: str) -> Belief:
+        """No preference: no evidence, but never asked again."""
+        return replace(self, asked=self.asked | {attribute})
+
+    def lean(self, similarity: NDArray[np.float32], strength: float) -> Belief:
+        """Shift towards (or, with a negative strength, away from) items by `similarity` (n,) in 0..1."""
+        return replace(self, log_weights=self.log_weights + np.float32(strength) * similarity)
+
+    def search(self, positions: NDArray[np.int64]) -> Belief:
+        """The person searched and these items (best first) were found: relevance falls with the rank by a power law."""
+        weights = self.log_weights.copy()
+        ranks = np.arange(1, len(positions) + 1, dtype=np.float32)
+        weights[positions] += _QUERY_DECAY * np.log(2 * (len(positions) + 1) / ranks)
+        return replace(self, log_weights=weights, _hits=positions)
+
+    def exclude(self, positions: Iterable[int] | NDArray[np.int64]) -> Belief:
+        """Items that must not be shown: rejected ones, seen ones."""
+        allowed = self.allowed.copy()
+        allowed[np.asarray(positions if isinstance(positions, np.ndarray) else list(positions), np.int64)] = False
+        return replace(self, allowed=allowed)
+
+    def within(self, mask: NDArray[np.bool_]) -> Belief:
+        """Only items of `mask` (n,), as filters say."""
+        return replace(self, allowed=self.allowed & mask)
+
+    @property
+    def _log_odds(self) -> np.float32:
+        noise = min(max(self.noise, 1e-6), 0.5)
+        return np.float32(np.log((1 - noise) / noise))
+
+    def _weigh(self, attribute: str, log_odds: np.float32) -> Belief:
+        weights = self.log_weights.copy()
+        weights[items_with(self.catalogue, attribute)] += log_odds
+        return replace(self, log_weights=weights, asked=self.asked | {attribute})
+
+    # --- Views ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """(n,), sums to 1 over the allowed items, 0 elsewhere; all 0 where nothing is allowed."""
+        if not self.allowed.any():
+            return np.zeros(len(self.log_weights), np.float32)
+        weights = np.where(self.allowed, self.log_weights, -np.inf)
+        weights = np.exp(weights - weights.max(), dtype=np.float32)
+        return weights / weights.sum(dtype=np.float64).astype(np.float32)
+
+    def top(self, k: int, skip: Iterable[int] = ()) -> NDArray[np.int64]:
+        """Positions of the k most probable allowed items less `skip`, best first; ties by catalogue order."""
+        weights = np.where(self.allowed, self.log_weights, -np.inf)
+        weights[list(skip)] = -np.inf
+        return top_positions(weights, k)
+
+    @cached_property
+    def candidates_left(self) -> int:
+        """Allowed items that agree with the most answers (all of them, unless answers contradict the catalogue)."""
+        if not self.allowed.any():
+            return 0
+        agreement = np.zeros(len(self.allowed), np.int32)
+        for attribute in self.accepted:
+            agreement[items_with(self.catalogue, attribute)] += 1
+        for attribute in self.rejected:
+            agreement[items_with(self.catalogue, attribute)] -= 1
+        if self._hits is not None:
+            agreement[self._hits] += 1
+        agreement = agreement[self.allowed]
+        return int((agreement == agreement.max()).sum())
+
+
+def items_with(catalogue: Catalogue, attribute: str) -> NDArray[np.int32]:
+    """Positions of the items that have `attribute`, empty where it is unknown."""
+    column = catalogue.attributes.position(attribute)
+    if column < 0:
+        return np.empty(0, np.int32)
+    start, end = catalogue.matrix_t.indptr[column : column + 2]
+    return catalogue.matrix_t.indices[start:end]
+
+
+def top_positions(weights: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Positions of the k largest finite weights, best first; ties by position."""
+    k = min(k, int(np.isfinite(weights).sum()))
+    if k == 0:
+        return np.empty(0, np.int64)
+    least = -np.partition(-weights, k - 1)[k - 1]
+    above = np.flatnonzero(weights >= least)
+    return above[np.argsort(-weights[above], kind="stable")][:k]
+
+
+def log_prior(
+    scores: NDArray[np.float32] | None,
+    popularity: NDArray[np.float32],
+    temperature: float = 0.25,
+    popularity_weight: float = 0.5,
+) -> NDArray[np.float32]:
+    """Log-prior (n,): collaborative scores / temperature and half the log popularity.
+
+    `scores` None is an anonymous person; items that the model does not know may be -inf and count as 0, so that cold
+    items stay reachable. `popularity` (n,) counts positive events.
+    """
+    prior = np.float32(popularity_weight) * np.log1p(popularity, dtype=np.float32)
+    if scores is not None:
+        prior = prior + np.where(np.isfinite(scores), scores, 0).astype(np.float32) / np.float32(temperature)
+    return prior
