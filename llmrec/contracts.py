@@ -31,7 +31,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 class Config(BaseModel):
     """Base of every component's settings: refuses unknown keys, immutable, JSON in and out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 # --- Recommenders -----------------------------------------------------------------------------------------------------
@@ -133,7 +133,11 @@ class Embedder(Protocol):
     """Text to unit vectors. Synchronous: call it through the bounded pool (`llmrec.pool`)."""
 
     name: str
-    dimensions: int
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        ...
 
     def embed(self, texts: Sequence[str], progress: Progress = no_progress) -> NDArray[np.float32]:
         """(n, dimensions), each row of length 1."""
