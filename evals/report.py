@@ -17,7 +17,8 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; color: #23302c; }}
-h1 {{ font-weight: 600; }} .plots {{ display: flex; flex-wrap: wrap; gap: 1rem; }} .plots svg {{ max-width: 100%; height: auto; }}
+h1 {{ font-weight: 600; }}
+.plots {{ display: flex; flex-wrap: wrap; gap: 1rem; }} .plots svg {{ max-width: 100%; height: auto; }}
 .scroll {{ overflow-x: auto; }} table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #e6e2d8; white-space: nowrap; }}
 th:first-child, td:first-child {{ text-align: left; }} dt {{ font-weight: 600; margin-top: .6rem; }} dd {{ margin: 0; }}
