@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import time
@@ -105,12 +106,12 @@ def expected(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_killed_before_every_single_call(tmp_path: Path, expected: dict[str, bytes]) -> None:
+    build(tmp_path / "old", 1)
+    old = tree(tmp_path / "old")
     number, finished = 0, False
     while not finished:
         number += 1
-        path = tmp_path / f"ws{number}"
-        in_child(lambda path=path: build(path, 1))  # type: ignore[misc]
-        old = tree(path)
+        path = Path(shutil.copytree(tmp_path / "old", tmp_path / f"ws{number}"))
 
         def killed(path: Path = path, number: int = number) -> None:
             at_call(number, kill_self)
@@ -166,9 +167,9 @@ def test_killed_again_and_again_at_random_times(tmp_path: Path, expected: dict[s
 def test_a_killed_rebuild_ends_the_same(tmp_path: Path) -> None:
     build(tmp_path / "expected", 1)
     build(tmp_path / "expected", 1, rebuild=True)
+    build(tmp_path / "old", 1)
     for number in range(1, 60, 7):
-        path = tmp_path / f"ws{number}"
-        build(path, 1)
+        path = Path(shutil.copytree(tmp_path / "old", tmp_path / f"ws{number}"))
 
         def killed(path: Path = path, number: int = number) -> None:
             at_call(number, kill_self)
