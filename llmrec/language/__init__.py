@@ -1,0 +1,1 @@
+"""Language: text embeddings, engines, prompts."""
