@@ -5,6 +5,7 @@ Either way a command speaks the HTTP API, so there is one way to do each thing a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ async def connect(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     if server is not None:
         headers = {"Authorization": f"Bearer {server.token}"}
         async with httpx.AsyncClient(base_url=server.address, headers=headers, timeout=120) as client:
+            await _ready(client)
             yield client
         return
     from llmrec.agents.assistant import Assistant
@@ -35,6 +37,17 @@ async def connect(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app=create_app(assistant, settings), client=("127.0.0.1", 0))
         async with httpx.AsyncClient(base_url="http://127.0.0.1", transport=transport, timeout=None) as client:
             yield client
+
+
+async def _ready(client: httpx.AsyncClient) -> None:
+    """Wait for a server that has announced itself and is still loading its models."""
+    for _ in range(300):
+        try:
+            await client.get("/health")
+            return
+        except httpx.TransportError:
+            await asyncio.sleep(0.1)
+    raise LlmrecError(f"the server at {client.base_url} does not answer; stop it, or wait until it is ready")
 
 
 async def call(client: httpx.AsyncClient, method: str, path: str, **arguments: Any) -> Any:
