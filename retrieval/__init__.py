@@ -1,0 +1,1 @@
+"""Finding candidates: collaborative filtering, semantic, lexical and hybrid search, the attribute graph, fusion."""
