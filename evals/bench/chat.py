@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import numpy as np
@@ -27,6 +27,7 @@ from pydantic import Field
 
 from llmrec.contracts import Config, Progress, Row, no_progress
 from llmrec.errors import LlmrecError, UserError
+from llmrec.settings import Settings
 
 _START_SECONDS = 180
 _SAMPLE_SECONDS = 5.0
@@ -35,25 +36,20 @@ _INFORMING = {"compare", "explain", "why", "memory", "small_talk"}
 
 
 class ChatBench(Config):
-    """The options of `bench chat`."""
+    """SOURCE is a workspace, or a data folder to build one from; left out, the demo world."""
 
-    conversations: int = Field(default=32, ge=1)
-    """Conversations at once."""
-    minutes: float = Field(default=5.0, gt=0)
-    thought: float = Field(default=1.0, ge=0)
-    """Seconds between an answer and the next message."""
-    alone: int = Field(default=200, ge=1)
-    """Turns of the part with one conversation at a time."""
-    seed: int = 0
+    name: ClassVar[str] = "chat"
 
+    conversations: int = Field(default=32, ge=1, description="conversations at once")
+    minutes: float = Field(default=5.0, gt=0, description="how long they talk")
+    thought: float = Field(default=1.0, ge=0, description="seconds between an answer and the next message")
+    alone: int = Field(default=200, ge=1, description="turns of the part with one conversation at a time")
+    seed: int = Field(default=0, description="of the visitors' choices")
 
-name = "chat"
-
-
-def run(source: str, progress: Progress = no_progress, config: ChatBench | None = None) -> list[Row]:
-    """Two rows, `alone` and `crowd`, measured on the workspace in the folder `source`."""
-    with _served(Path(source)) as address:
-        return asyncio.run(_measure(address, config or ChatBench(), progress))
+    def run(self, source: str, progress: Progress = no_progress) -> list[Row]:
+        """Two rows: `alone`, one conversation at a time, and `crowd`, many at once."""
+        with _workspace(source, progress) as workspace, _served(workspace) as address:
+            return asyncio.run(_measure(address, self, progress))
 
 
 async def _measure(address: str, config: ChatBench, progress: Progress) -> list[Row]:
@@ -306,6 +302,25 @@ async def _read_catalogue(client: httpx.AsyncClient, most: int = 3000) -> list[T
     if not targets:
         raise UserError("the workspace has no items: build it from a catalogue that has some")
     return targets
+
+
+@contextmanager
+def _workspace(source: str, progress: Progress) -> Iterator[Path]:
+    """`source` where it is a workspace; else one that is built from it and removed afterwards."""
+    folder = Path(source)
+    if source and (folder / "manifest.json").exists():
+        yield folder
+        return
+    from llmrec.agents.assistant import build_workspace
+    from llmrec.data.demo_world import generate
+
+    with tempfile.TemporaryDirectory(prefix="llmrec-bench-") as temporary:
+        if not source:
+            folder = Path(temporary) / "data"
+            generate(folder, progress=progress)
+        workspace = Path(temporary) / "workspace"
+        build_workspace(folder, workspace, progress=progress, settings=Settings.load())
+        yield workspace
 
 
 @contextmanager
