@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,15 @@ class Recommendations:
 
 @runtime_checkable
 class Recommender(Protocol):
-    """Ranks items for known, new (given a history) and anonymous users."""
+    """Ranks items for known, new (given a history) and anonymous users. Made by `kind()` or `kind(config)`."""
+
+    config_type: ClassVar[type[Config]]
+    """Its typed settings, each with a default."""
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        ...
 
     def fit(self, dataset: Dataset, progress: Progress = no_progress) -> Self:
         """Learn from `dataset.interactions` (positive events only) and, where it uses content, `dataset.items`."""
@@ -98,7 +106,7 @@ class Updatable(Protocol):
     """A recommender that takes new events without a refit."""
 
     def update(self, events: Sequence[tuple[str, str]]) -> None:
-        """Append (user id, item id) events; ids it does not know are ignored."""
+        """Append (user id, item id) events; a new user starts a history, items it does not know are ignored."""
         ...
 
 
