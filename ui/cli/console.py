@@ -17,7 +17,7 @@ from rich.table import Table
 from llmrec.contracts import Progress as ProgressCallback
 from llmrec.errors import UserError
 
-stdout = Console()
+stdout = Console(width=None if sys.stdout.isatty() else 200)  # what is piped into a file is not cut to 80 columns
 stderr = Console(stderr=True)
 
 WorkspaceOption = Annotated[
