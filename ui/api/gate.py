@@ -43,7 +43,7 @@ class Gate:
     """Pure ASGI middleware; sets `principal` in the scope's state for the API's routes.
 
     A request to the API passes, in this order: origin, key, rate, size of the body (counted as it arrives), number of
-    requests in work. Its work is cancelled when the client leaves. Pages pass origin and size only.
+    requests in work. Its work is cancelled when the client leaves. Metrics need a key, pages pass origin and size only.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
@@ -57,22 +57,22 @@ class Gate:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
+        api = path == "/v1" or path.startswith("/v1/")
         try:
             if not self.settings.keys:
                 check_local(scope)
-            guarded = path.startswith("/v1/") or path in ("/v1", "/metrics")
-            if guarded:
+            if api or path == "/metrics":
                 self._enter(scope)
             body = await self._body(scope, receive)
             if body is None:
                 return
-            if guarded and self._working >= self.limits.concurrency:
+            if api and self._working >= self.limits.concurrency:
                 message = "too many requests are in work: try again in a moment"
                 raise ApiError(503, message, code="overloaded", headers={"retry-after": "1"})
         except ApiError as error:
             await error.response()(scope, receive, send)
             return
-        if not guarded:
+        if not api:
             await self.app(scope, _replay(body, receive), send)
             return
         self._working += 1

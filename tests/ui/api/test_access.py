@@ -266,7 +266,8 @@ def test_more_work_than_allowed_at_once_is_refused(
     assert refused.status_code == 503
     assert refused.json()["error"]["code"] == "overloaded"
     assert refused.headers["retry-after"] == "1"
-    assert httpx.get(server.url + "/health").status_code == 200
+    for path in ("/health", "/metrics"):
+        assert httpx.get(server.url + path).status_code == 200
     stop.set()
     for thread in threads:
         thread.join()
