@@ -29,10 +29,10 @@ LONGEST_VALUE: Final = 40
 _TITLE_YEAR = re.compile(r"\(((?:18|19|20)\d\d)\)\s*$")
 _LOGISTICS = re.compile(
     r"package|packag|pallet|outer|carton|per pack|dimension|\b(?:weight|width|height|depth|length|diameter|thickness)\b"
-    r"|^box$|temperature|humidity|altitude|harmonized|last change|born on|launch|lifecycle|discontinued|quick start|manual"
-    r"|oem|warranty|certif|complian|rohs|sustainab|conflict free|country|barcode|segment|embedded options|lithography"
+    r"|^box$|temperature|humidity|altitude|harmonized|last change|born on|launch|lifecycle|discontinued|quick start"
+    r"|manual|oem|warranty|certif|complian|rohs|sustainab|conflict free|country|barcode|segment|embedded options"
     r"|\b(?:ean|gtin|upc|sku|mtbf|code|model|id|url|status|units|stepping|codename)\b|consumption|frequency|voltage"
-    r"|plating|adhesive type|bus type|cache|operating modes|jacket"
+    r"|plating|adhesive type|bus type|cache|operating modes|jacket|lithography"
     r"|execute disable|speedstep|halt state|idle states"
 )
 """Facets of shipping and paperwork, by words in their names: true of an item, of no use when choosing one."""

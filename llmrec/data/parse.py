@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -204,14 +205,22 @@ def _timestamp(series: pl.Series, file: str, warnings: list[str]) -> pl.Series:
         text = series.str.strip_chars().replace("", None)
         out = text.cast(pl.Float64, strict=False)
         if (out.is_null() & text.is_not_null()).any():
-            dates = text.str.to_datetime(strict=False, time_zone="UTC", time_unit="us").dt.epoch("s")
-            out = out.to_frame("n").select(pl.col("n").fill_null(dates.cast(pl.Float64)))["n"].alias(series.name)
+            dates = text.map_elements(_unix, pl.Float64, skip_nulls=True)
+            out = out.to_frame("n").select(pl.col("n").fill_null(dates))["n"].alias(series.name)
         _fail(out.is_null() & text.is_not_null(), series, "{value} is neither unix seconds nor an ISO 8601 date", file)
         series = out
     number = series if series.dtype.is_integer() else _number(series, file)
     if number.dtype.is_float():
         _fail((~number.is_finite()).fill_null(False), number, "{value} is not a time", file)
     return number.cast(pl.Int64)
+
+
+def _unix(text: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
 def _word(series: pl.Series, file: str, warnings: list[str]) -> pl.Series:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 LONGEST = 4
 """Words in a phrase."""
-LARGEST_SHARE = 0.2
+LARGEST_SHARE = 0.5
 """A phrase in more than this share of the items says too little to ask about."""
 OPENS = 0.55
 """A word that opens at least this share of its titles is a brand."""
@@ -27,35 +27,41 @@ WHOLE = 0.65
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\w\s'’-]")
 
 _JOINING = frozenset(("de", "of", "and", "n"))
-_BREAKING_WORDS = """
+_FUNCTION_WORDS = """
 a about all also an any are as at be but by can do for from get go has have how i if in into is it its just let ll la
 le les du des el d' me more most my no non not off on one only or our out over per pack packs packaging s so such t
 than that the their them then these they this those to too under up upon us very via was we were what when which who
-will with within without x y you your z re ve two three four five six seven eight nine ten dozen double triple single
-amp etc vs fl oz ounce ounces ml cl cc mg gr gm kg lb lbs g l cm mm m ft feet foot inch inches in. yd sq pc pcs piece
-pieces ct count counts pk unit units gal gallon gallons pint quart w kw v hz khz mhz ghz mb gb tb mah db dpi ppm rpm
-size sizes sized price prices sale buy free new newest brand brands category categories description product products
-item items na sku asin upc model number part parts ref assorted various misc miscellaneous other others quot sales
-fluid labs works quantity qty shipping authentic genuine bundle bundled lot lots value discontinued
+will with within without x y you your z re ve
+"""
+_TRADE_WORDS = """
+two three four five six seven eight nine ten dozen double triple single amp etc vs fl oz ounce ounces ml cl cc mg gr
+gm kg lb lbs g l cm mm m ft feet foot inch inches in. yd sq pc pcs piece pieces ct count counts pk unit units gal
+gallon gallons pint quart w kw v hz khz mhz ghz mb gb tb mah db dpi ppm rpm size sizes sized price prices sale buy
+free new newest brand brands category categories description product products item items na sku asin upc model number
+part parts ref assorted various misc miscellaneous other others quot sales fluid labs works quantity qty shipping
+authentic genuine bundle bundled lot lots value discontinued
 """
 _WEAK_WORDS = """
-absolute accessory advanced affordable all-in-one amazing anti assortment authentic beautiful best better big bold
-calm choice classic clean clear cleaner collection collections colors colours colored coloured color colour comfort
-compact compatible complete complex control cool custom cute daily day deep defense delicate deluxe design designed
-designer designs different dream dual early easy edition effect effects elegant energy essential essentials everyday
-excellent exclusive expert express extended extra extreme extremely family fast favorite final fine finest finish firm
-first fit flawless formula fresh full gentle giant gift gold good grade grand great ha hair-free handy happy hard
-healthy heavy high home hot ideal image improved inspired instant intense intensive invisible jumbo kind large light
-lightweight line little live long lovely love low lux luxe luxurious luxury made magic make making max maximum medium
-mega mini miracle mix mixed modern multi natural naturally naturals next nice old ones open original originals perfect
-perfectly personal plain plus point portable power powerful practical precision premium pretty prime pro professional
-professionals professionally proof protect pure purpose quality quick rapid real refill regular repair replacement
-rich round royal safe sale secret sensational series set sets shape sharp shop short simple simply size skinny slim
-small smart smooth soft solution solutions special standard star step strong studio style styles super supreme system
-systems technology therapy thick thin time tiny top total touch traditional travel treat true turbo type types
-ultimate ultra unique universal upgraded use used value variety version wear wide wild wonder world worlds year
+absolute accessory advanced affordable age ageless all-in-one alpha amazing angel anti assortment authentic base
+beautiful best better big bold calm carrots choice classic clean cleaner clear collection collections color colored
+colors colour coloured colours comfort compact compatible complete complex control cool cover custom cute daily day
+deep defense delicate deluxe design designed designer designs different display diy dream dual early easy edge edition
+effect effects elegant energy essential essentials even everyday excellent exclusive expert express extended extra
+extreme extremely fair false family fast favorite final fine finest finish firm first fit flat flawless formula fresh
+full gentle giant gift gold good grade grand great ha hair-free handy happy hard healthy heavy high hold home hot
+ideal image improved inspired instant intense intensive invisible jumbo kind large leave lift light lightweight line
+little live long look love lovely low lux luxe luxurious luxury made magic make making matrix max maximum medium mega
+micro mini miracle mix mixed modern multi nano natural naturally naturals next nice normal old ones open original
+originals pair perfect perfectly personal plain plus point portable power powerful practical precision premium pretty
+prime pro professional professionally professionals proof protect pure purpose quality quick rapid raw real recovery
+refill regular renew repair replacement rescue rich round royal safe sale secret self sensational series set sets
+shade shape sharp shield shop short simple simply size skinny slim small smart smooth soft solution solutions special
+spot spring standard star step strength strong studio style styles summer super supreme system systems technology
+therapy thick thin time tiny top total touch traditional travel treat true turbo twin type types ultimate ultra unique
+universal upgraded use used value variety version volum warm way wear wet wide wild wonder world worlds year yes york
 """
-_BREAKING = frozenset(_BREAKING_WORDS.split())
+_FUNCTION = frozenset(_FUNCTION_WORDS.split())
+_BREAKING = _FUNCTION | frozenset(_TRADE_WORDS.split())
 """Function words, units and words of the trade: no phrase runs across them."""
 _WEAK = frozenset(_WEAK_WORDS.split())
 """Praise and other words that say nothing alone: no phrase ends in one."""
@@ -65,7 +71,7 @@ def mine(texts: Sequence[str], exclude: Iterable[str] = (), smallest: int = 10) 
     """Phrase to the positions of the texts that contain it, most frequent first.
 
     `exclude` holds words that must not occur (brands, the shop's own name); a phrase is kept when at least
-    `smallest` and at most a fifth of the texts contain it.
+    `smallest` and at most half of the texts contain it.
     """
     titles = [_WORD.findall(text.lower()) for text in texts]
     spelling = _plurals(titles)
@@ -120,17 +126,25 @@ def _plurals(titles: list[list[str]]) -> dict[str, str]:
 
 
 def _openers(titles: list[list[str]], smallest: int) -> set[str]:
-    """Brand words: those that open most of their titles, or follow a brand there."""
+    """Brand words: those that open most of their titles, or follow a brand there, with various words behind them."""
     brands: set[str] = set()
     counts = Counter(word for title in titles for word in title)
     for _ in range(LONGEST):
         opening: Counter[str] = Counter()
+        behind: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         for title in titles:
-            for word in title:
-                opening[word] += 1
+            for place, word in enumerate(title):
+                rest = title[place + 1 :]
+                if not rest or rest[0] not in _FUNCTION:
+                    opening[word] += 1
+                    behind[word].add(tuple(w for w in rest if w.isalpha() and w not in _BREAKING))
                 if word not in brands:
                     break
-        found = {w for w, n in opening.items() if counts[w] >= max(smallest // 2, 2) and n >= OPENS * counts[w]}
+        found = {
+            word
+            for word, n in opening.items()
+            if counts[word] >= max(smallest // 2, 2) and n >= OPENS * counts[word] and len(behind[word]) > 2
+        }
         if found <= brands:
             break
         brands |= found

@@ -56,16 +56,21 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def read_rows(file: Path, table: str) -> list[dict[str, Any]]:
-    """The rows of one file as typed values, only with the columns that stand in it: what a live update sends.
+    """The rows of one file as typed values: what a live update sends.
 
-    Raises `DataError` with file, row and column.
+    A row holds the known columns in which it has something, so an empty cell changes nothing. Raises `DataError`
+    with file, row and column, `UserError` for a file that is not there or of another format.
     """
-    if file.suffix.removeprefix(".") not in FORMATS:
+    if not file.is_file() or file.suffix.removeprefix(".") not in FORMATS:
         raise UserError(f"cannot read {str(file)!r}: give a .parquet, .csv or .jsonl file")
     frame = _read_file(file)
     known = [column for column in SCHEMAS[table] if column in frame.columns]
     rows = parse.typed(frame, table, file.name, []).select(known).to_dicts()
-    return [{column: value for column, value in row.items() if value is not None} for row in rows]
+    given = frame.select(pl.col(known).is_not_null()).to_dicts()
+    return [
+        {column: value for column, value in row.items() if cells[column] and value is not None}
+        for row, cells in zip(rows, given, strict=True)
+    ]
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:

@@ -243,7 +243,7 @@ PLACES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "outer space": (
         _split("Perihelion Second_Harvest Calliope Long_Quiet Tycho Ultima Halcyon Farther Meridian Vesta"),
-        _split(" | Nine| Minor| Reach", "|"),
+        _split("| Nine| Minor| Reach", "|"),
     ),
 }
 
