@@ -45,7 +45,7 @@ class People:
     def save(self, folder: Path) -> None:
         """Write into an existing folder."""
         (folder / "users.json").write_text(json.dumps(list(self.users), ensure_ascii=False), encoding="utf-8")
-        np.savez(folder / "people.npz", **self._arrays)
+        np.savez(folder / "people.npz", **self._arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from llmrec.acts import Act
 from llmrec.agents.assistant.people import LRU, Happenings, People
+from llmrec.agents.assistant.search_door import SearchDoor
 from llmrec.agents.conversation.belief import log_prior
 from llmrec.agents.conversation.paths import Ties
 from llmrec.agents.conversation.say import Vocabulary
-from llmrec.contracts import Policy, Recommender, Searcher
+from llmrec.agents.conversation.understanding import Understanding, Understood
+from llmrec.contracts import Policy, Recommender
 from llmrec.data.catalogue import Catalogue
 from llmrec.filters import Filter
 
@@ -28,22 +28,6 @@ _CACHED_FLOATS = 8_000_000
 _POPULAR_SHARE = 0.1
 
 
-class Reader(Protocol):
-    """Understands messages about one catalogue, and words answers."""
-
-    async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> list[Act]: ...
-
-    def reword(self, draft: str, text: str) -> AsyncIterator[str] | None: ...
-
-
-class Vectors(Protocol):
-    """Content vectors of items."""
-
-    def cosines(self, item_id: str) -> NDArray[np.float32] | None:
-        """Cosine (n,) of each item of the catalogue to this one; None where it has no vector."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class LiveWorld:
     """`conversation.World` over a snapshot of the workspace. A changed catalogue makes a new one."""
@@ -51,27 +35,26 @@ class LiveWorld:
     catalogue: Catalogue
     words: Vocabulary
     policy: Policy
-    reader: Reader
-    searcher: Searcher
+    reader: Understanding
+    search: SearchDoor
     people: People
     happenings: Happenings
     model: Recommender | None
     """Scores what people like together; None without interactions."""
-    vectors: Vectors | None
 
     # --- Texts --------------------------------------------------------------------------------------------------------
 
-    async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> list[Act]:
+    async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> Understood:
         """See `conversation.World`."""
         return await self.reader.understand(text, asked, shown)
 
     def reword(self, draft: str, text: str) -> AsyncIterator[str] | None:
         """See `conversation.World`."""
-        return self.reader.reword(draft, text)
+        return None
 
     async def find(self, query: str, filters: Sequence[Filter] = ()) -> NDArray[np.int64]:
         """See `conversation.World`; the best `FOUND` items."""
-        hits = await self.searcher.search(query, FOUND, filters)
+        hits = await (await self.search.wait()).search(query, FOUND, filters)
         positions = self.catalogue.index.positions(hit.item_id for hit in hits)
         return positions[positions >= 0]
 
@@ -132,7 +115,8 @@ class LiveWorld:
 
     def similarity(self, item_id: str) -> NDArray[np.float32]:
         """See `conversation.World`: the mean of what is known, of togetherness, shared attributes and content."""
-        return self._similarities.get(item_id, lambda: self._similarity(item_id))
+        # The content is part of it only once search is open, which is soon after the start.
+        return self._similarities.get((item_id, self.search.ready is None), lambda: self._similarity(item_id))
 
     def _similarity(self, item_id: str) -> NDArray[np.float32]:
         parts = [
@@ -140,7 +124,7 @@ class LiveWorld:
         ]
         if not parts:
             return np.zeros(len(self.catalogue), np.float32)
-        similarity = np.mean(parts, axis=0, dtype=np.float32)
+        similarity: NDArray[np.float32] = np.mean(np.stack(parts), axis=0, dtype=np.float32)
         similarity[self.catalogue.index.position(item_id)] = 0
         return similarity / max(float(similarity.max()), 1e-6)
 
@@ -166,8 +150,15 @@ class LiveWorld:
         return (self._attribute_rows @ row.T).toarray().ravel() if row.nnz else None
 
     def _alike(self, item_id: str) -> NDArray[np.float32] | None:
-        cosines = self.vectors.cosines(item_id) if self.vectors is not None else None
-        return None if cosines is None else np.clip(cosines, 0, 1)
+        search = self.search.ready
+        if search is None:
+            return None
+        vector = search.semantic.vectors([self.catalogue.index.position(item_id)])[0]
+        positions, cosines = search.semantic.nearest(vector, _NEIGHBOURS, self.catalogue.available)
+        similarity = np.zeros(len(self.catalogue), np.float32)
+        if len(cosines) and cosines[0] > cosines[-1]:
+            similarity[positions] = (cosines - cosines[-1]) / (cosines[0] - cosines[-1])
+        return similarity
 
     def ties(self, liked: Sequence[str], shown: Sequence[str]) -> Ties:
         """See `conversation.World`."""
@@ -201,7 +192,7 @@ class LiveWorld:
         return LRU(self._cache_size)
 
     @cached_property
-    def _similarities(self) -> LRU[str, NDArray[np.float32]]:
+    def _similarities(self) -> LRU[tuple[str, bool], NDArray[np.float32]]:
         return LRU(self._cache_size)
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from llmrec.agents.conversation import say
 from llmrec.agents.conversation.belief import Belief, items_with
 from llmrec.agents.conversation.fold import State
 from llmrec.agents.conversation.paths import Explainer, Ties
-from llmrec.agents.conversation.weigh import Weighed
 from llmrec.agents.conversation.world import World
 from llmrec.agents.memory import MemoryEntry
 from llmrec.data.catalogue import Catalogue
@@ -32,24 +31,30 @@ MEMORY_ACTS = {
 """Kind of memory entry to the act that says the same."""
 
 
-def cards(world: World, weighed: Weighed, state: State, user: str | None, ids: Sequence[str]) -> list[RecommendedItem]:
-    """The items with facts, probability as score, path and reason; ids that have vanished are left out."""
+def cards(
+    world: World,
+    state: State,
+    user: str | None,
+    scores: Mapping[str, float],
+    liked: Sequence[str] = (),
+    found: frozenset[int] = frozenset(),
+) -> list[RecommendedItem]:
+    """The items of `scores` with facts, path and reason; ids that have vanished are left out.
+
+    `liked` are items that the person likes, `found` the positions that a search has found.
+    """
     catalogue = world.catalogue
-    ids = [item_id for item_id in ids if item_id in catalogue.index]
+    ids = [item_id for item_id in scores if item_id in catalogue.index]
     if not ids:
         return []
-    explainer = Explainer(catalogue, world.words, state, user, weighed.found)
-    ties = world.ties(weighed.liked, ids) if weighed.liked else Ties((), np.zeros((0, len(ids)), np.float32))
+    explainer = Explainer(catalogue, world.words, state, user, found)
+    ties = world.ties(liked, ids) if liked else Ties((), np.zeros((0, len(ids)), np.float32))
     shown = []
     for column, item_id in enumerate(ids):
         at = catalogue.index.position(item_id)
         why = explainer.explain(item_id, column, ties, world.is_popular(at))
         facts = card_facts(catalogue, item_id)
-        shown.append(
-            RecommendedItem(
-                **facts, score=round(float(weighed.belief.probabilities[at]), 6), path=why.path, reason=why.reason
-            )
-        )
+        shown.append(RecommendedItem(**facts, score=scores[item_id], path=why.path, reason=why.reason))
     return shown
 
 

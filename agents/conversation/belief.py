@@ -100,6 +100,11 @@ class Belief:
         weights = np.exp(weights - weights.max(), dtype=np.float32)
         return weights / weights.sum(dtype=np.float64).astype(np.float32)
 
+    def probability(self, item_id: str) -> float:
+        """Of one item; 0 for those unknown or not allowed."""
+        at = self.catalogue.index.position(item_id)
+        return round(float(self.probabilities[at]), 6) if at >= 0 else 0.0
+
     def top(self, k: int, skip: Iterable[int] = ()) -> NDArray[np.int64]:
         """Positions of the k most probable allowed items less `skip`, best first; ties by catalogue order."""
         weights = np.where(self.allowed, self.log_weights, -np.inf)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -30,15 +31,13 @@ class Conversations:
 
     async def turn(self, request: TurnRequest, world: World) -> Turn:
         """The answer to one message."""
-        async for event in self.stream(request, world):
-            if event.turn is not None:
-                return event.turn
-        raise AssertionError("a stream ends with its turn")
+        return await _last(self.stream(request, world))
 
     async def stream(self, request: TurnRequest, world: World) -> AsyncGenerator[TurnEvent]:
         """Stages as they end, text as it comes, the turn last. Turns of one thread wait for each other.
 
-        A message id that was answered before gets the stored answer again.
+        A message id that was answered before gets the stored answer again. Raises `UnknownName` for a thread that
+        this user does not have.
         """
         if request.message_id is not None:
             stored = await self._store.stored_turn(request.owner, request.user, request.thread, request.message_id)
@@ -46,13 +45,22 @@ class Conversations:
                 yield TurnEvent(kind="text", text=stored.text)
                 yield TurnEvent(kind="turn", turn=stored)
                 return
-        thread = request.thread or uuid.uuid4().hex
-        message_id = request.message_id or uuid.uuid4().hex
-        key = self._store.checkpoint_id(request.owner, request.user, thread)
+        context = Context(
+            world,
+            self._store,
+            thread=request.thread or uuid.uuid4().hex,
+            message_id=request.message_id or uuid.uuid4().hex,
+            continues=request.thread is not None,
+        )
+        async with aclosing(self._answer(request, context)) as events:
+            async for event in events:
+                yield event
+
+    async def _answer(self, request: TurnRequest, context: Context) -> AsyncGenerator[TurnEvent]:
+        key = self._store.checkpoint_id(request.owner, request.user, context.thread)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             config = {"configurable": {"thread_id": key}}
-            context = Context(world, self._store, thread, message_id)
             async for event in _run(self._graph, {"request": request}, context, config):
                 if event.turn is not None:
                     turn = await self._store.save_turn(request, event.turn)
@@ -77,7 +85,8 @@ class Conversations:
             await self._graph.aupdate_state(
                 {"configurable": {"thread_id": self._store.checkpoint_id(owner, user, thread)}}, {"log": log}, "say"
             )
-        turn = await self.turn(request, world)
+        context = Context(world, self._store, thread, uuid.uuid4().hex)
+        turn = await _last(self._answer(request, context))
         digest = _digest([*talk, Message("assistant", turn.text)])
         await self._store.save_transcript(owner, user, digest, thread, turn.message_id)
         return turn
@@ -133,6 +142,14 @@ async def _run(graph: Any, values: dict[str, Any], context: Context, config: Any
     if answer is None:
         raise AssertionError("a run ends with its turn")
     yield TurnEvent(kind="turn", turn=answer.model_copy(update={"trace": trace}))
+
+
+async def _last(events: AsyncGenerator[TurnEvent]) -> Turn:
+    async with aclosing(events):
+        async for event in events:
+            if event.turn is not None:
+                return event.turn
+    raise AssertionError("a stream ends with its turn")
 
 
 def _digest(messages: Sequence[Message]) -> str:

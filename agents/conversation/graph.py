@@ -33,6 +33,7 @@ from llmrec.agents.conversation.fold import (
 from llmrec.agents.conversation.weigh import Weighed, weigh
 from llmrec.agents.conversation.world import World
 from llmrec.agents.memory import MemoryEntry, MemoryKind, StateStore
+from llmrec.errors import UnknownName
 from llmrec.turn import Question, RecommendedItem, Stage, Turn, TurnRequest
 
 LONGEST_TEXT = 4000
@@ -52,6 +53,8 @@ class Context:
     store: StateStore
     thread: str
     message_id: str
+    continues: bool = False
+    """Whether the thread must be there already."""
     dry: bool = False
     """A replayed turn: nothing is written."""
 
@@ -125,12 +128,17 @@ def records(log: Sequence[dict[str, Any]], message_id: str) -> list[Record]:
 async def _understand(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str]:
     context, request = runtime.context, state["request"]
     world = context.world
+    if context.continues and not state.get("log"):
+        raise UnknownName(f"there is no conversation {context.thread!r} of this user: start one without a thread")
     before = fold(records(state.get("log", []), context.message_id))
     acts = list(request.acts)
     text = request.text.strip()
+    by = ""
     if text:
         asked = before.asked[0] if before.asked else None
-        acts += await world.understand(text[:LONGEST_TEXT], asked, before.shown)
+        understood = await world.understand(text[:LONGEST_TEXT], asked, before.shown)
+        acts += understood.acts
+        by = f" ({understood.source}{': ' + understood.note if understood.note else ''})"
     known: list[Act] = []
     unknown: list[str] = []
     for act in resolve(acts, before):
@@ -140,7 +148,7 @@ async def _understand(state: TurnState, runtime: Runtime[Context]) -> tuple[Upda
         elif missing:
             unknown.append(missing)
     kinds = ", ".join(act.kind.value for act in known) or "nothing"
-    return {"acts": tuple(known), "unknown": unknown, "before": before}, kinds
+    return {"acts": tuple(known), "unknown": unknown, "before": before}, kinds + by
 
 
 def _missing(world: World, act: Act) -> str | None:
@@ -213,7 +221,8 @@ async def _act(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str
                 name for name in _named(acts, ActKind.COMPARE, state["before"]) if name in world.catalogue.index
             ]
             data["comparison"] = answer.comparison(world.catalogue, after, compared) if len(compared) > 1 else None
-        items = answer.cards(world, weighed, after, request.user, ids)
+        scores = {name: weighed.belief.probability(name) for name in ids}
+        items = answer.cards(world, after, request.user, scores, weighed.liked, weighed.found)
         question = answer.question(world, weighed.belief, after, request.user, decision.attributes)
         if has(acts, ActKind.WHY) and question is not None:
             data["why"] = question.why

@@ -32,8 +32,9 @@ class Vocabulary:
 
     @classmethod
     def of(cls, name: str, catalogue: Catalogue) -> Vocabulary:
-        """By the name of the dataset, then by its facts: things with prices and brands are products."""
-        words = set(re.findall(r"[a-z]+", name.lower()))
+        """By the names of the dataset and its ids, then by its facts: things with prices and brands are products."""
+        ids = " ".join(map(str, catalogue.index.ids[:1]))
+        words = set(re.findall(r"[a-z]+", f"{name} {ids}".lower()))
         for signs, vocabulary in _DOMAINS:
             if words & signs:
                 return vocabulary

@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec.acts import Act
 from llmrec.agents.conversation.paths import Ties
 from llmrec.agents.conversation.say import Vocabulary
+from llmrec.agents.conversation.understanding import Understood
 from llmrec.contracts import Policy
 from llmrec.data.catalogue import Catalogue
 from llmrec.filters import Filter
@@ -28,7 +28,7 @@ class World(Protocol):
     @property
     def policy(self) -> Policy: ...
 
-    async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> list[Act]:
+    async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> Understood:
         """The acts of a message, given the question and the items that it may answer."""
         ...
 
