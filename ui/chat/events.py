@@ -18,6 +18,8 @@ from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from llmrec.acts import Act, ActKind
+from llmrec.agents.conversation.answer import preferences
+from llmrec.agents.conversation.fold import State
 from llmrec.errors import LlmrecError, UnknownName, UserError
 from llmrec.settings import ALL
 from llmrec.turn import Preference, Stage, Turn, TurnRequest
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("llmrec.chat")
 
-_REDRAW_SECONDS = 0.05
+_REDRAW_SECONDS = 0.06
+"""Between two pictures of the work in progress; quick turns come without one."""
 _PEOPLE = 60
 
 
@@ -40,7 +43,9 @@ class PageEvent(BaseModel):
 
     op: Literal["open", "turn", "people", "memory", "forget", "export", "delete"]
     id: str = Field(max_length=64)
-    """Names the event, so that its answer finds its place; of a turn also the message id."""
+    """Names the event, so that its answer finds its place."""
+    message: str | None = Field(None, max_length=64)
+    """The message id of a turn; asking again repeats it under another `id`."""
     user: str | None = Field(None, max_length=200)
     """"" is anonymous; None leaves it to the key."""
     thread: str | None = Field(None, max_length=200)
@@ -92,10 +97,10 @@ class Desk:
         if not event.text.strip() and not event.acts:
             raise UserError("the message is empty: type something or click an answer")
         request = TurnRequest(
-            user=user, owner=owner, thread=event.thread, text=event.text, acts=event.acts, message_id=event.id
+            user=user, owner=owner, thread=event.thread, text=event.text, acts=event.acts, message_id=event.message
         )
         stages: list[Stage] = []
-        text, drawn = "", 0.0
+        text, drawn = "", time.monotonic()
         turn: Turn | None = None
         async with aclosing(self.assistant.stream(request)) as events:
             async for step in events:
@@ -128,27 +133,23 @@ class Desk:
         head: Pieces = {"name": self.assistant.name, "sheet": None}
         if turns:
             return head | self._state(turns[-1][1]) | {"log": self.renderer.log(turns)}
-        return (
-            head
-            | self._panel(len(self.assistant.catalogue), [])
-            | {
-                "thread": None,
-                "log": self.renderer.welcome(user),
-            }
-        )
+        memory = await self.assistant.memory(owner, user) if user else []
+        known = preferences(self.assistant.catalogue, State(), memory)
+        head |= self._panel(len(self.assistant.catalogue), known)
+        return head | {"thread": None, "log": self.renderer.welcome(user)}
 
     def _state(self, turn: Turn) -> Pieces:
         return {"thread": turn.thread, **self._panel(turn.candidates_left, turn.preferences)}
 
-    def _panel(self, left: int, preferences: list[Preference]) -> Pieces:
-        return {"side": self.renderer.side(left, preferences), "summary": _summary(left, preferences)}
+    def _panel(self, left: int, known: list[Preference]) -> Pieces:
+        return {"side": self.renderer.side(left, known), "summary": _summary(left, len(known))}
 
     # --- People and memory ----------------------------------------------------------------------------------------
 
     def _people(self, principal: Principal, user: str | None) -> str:
         everybody = ALL in principal.users
         people = self.assistant.users(_PEOPLE) if everybody else list(principal.users)
-        return self.renderer.people(people, user, free=everybody, anonymous=True, signed=self.signed)
+        return self.renderer.people(people, user, free=everybody, signed=self.signed)
 
     async def _memory(self, event: PageEvent, owner: str, user: str | None) -> Pieces:
         if user is None:
@@ -168,8 +169,7 @@ class Desk:
         return pieces
 
 
-def _summary(left: int, preferences: list[Preference]) -> str:
-    count = len(preferences)
+def _summary(left: int, count: int) -> str:
     known = f"{count} preference{'' if count == 1 else 's'}" if count else "no preferences yet"
     return f"{left:,} left · {known}"
 

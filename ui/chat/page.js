@@ -23,7 +23,7 @@ if (tabs) tabs.onmessage = ({ data }) => {
 let current = null, waiting = [], clock = 0, started = false, failed = null;
 
 function send(event, show) {
-  waiting.push({ event: { id: newId(), ...event }, show });
+  waiting.push({ event: { message: newId(), ...event }, show });
   next();
 }
 
@@ -40,6 +40,12 @@ function next() {
     scroller.scrollTo({ top: scroller.scrollHeight, behavior: "smooth" });
     app.classList.add("busy");
   }
+  attempt();
+}
+
+// Every attempt has its own id; the message id stays, so that what was done already is not done again.
+function attempt() {
+  current.event.id = newId();
   listen();
   trigger("act", current.event);
 }
@@ -53,7 +59,6 @@ function listen() {
   }, PATIENCE);
 }
 
-// The same message id: what was done already is not done again.
 function retry(button) {
   if (!current && failed) {
     const trouble = button.closest(".agent");
@@ -63,9 +68,10 @@ function retry(button) {
     return;
   }
   if (!current) return;
-  current.nodes.agent.replaceWith(current.nodes.agent = working());
-  listen();
-  trigger("act", current.event);
+  const fresh = working();
+  current.nodes.agent.replaceWith(fresh);
+  current.nodes.agent = fresh;
+  attempt();
 }
 
 function finish() {
@@ -146,7 +152,7 @@ function settle(was) {
   const top = (before && before.classList.contains("person") ? before : last).offsetTop - 16;
   scroller.scrollTo({ top: Math.min(top, scroller.scrollHeight), behavior: reduced() ? "auto" : "smooth" });
   if (was.focus === words) words.focus({ preventScroll: true });
-  else if (document.activeElement === document.body || !document.activeElement.isConnected) last.focus({ preventScroll: true });
+  else if (document.activeElement === document.body || document.activeElement.closest("[inert]")) last.focus({ preventScroll: true });
 }
 const reduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -201,7 +207,7 @@ app.addEventListener("click", (event) => {
     mark(button);
     send({ op: "turn", acts: JSON.parse(data.acts) }, data.say);
     closeDrawer();
-  } else if ("ask" in data) ask(data.ask);
+  } else if ("ask" in data) send({ op: "turn", text: data.ask });
   else if ("choice" in data) choose(button);
   else if ("settle" in data) answer(button.closest(".question"));
   else if ("unfold" in data) unfold(button);
@@ -214,8 +220,6 @@ app.addEventListener("click", (event) => {
   else if ("sheetClose" in data) sheet.close();
   else if ("themeToggle" in data) toggleTheme();
 });
-
-function ask(text) { send({ op: "turn", text }); }
 
 // What was clicked shows at once, before the server answers.
 function mark(button) {
@@ -259,7 +263,7 @@ app.addEventListener("submit", (event) => {
     if (!text) return;
     words.value = "";
     grow();
-    ask(text);
+    send({ op: "turn", text });
   } else if (form.matches("[data-person-form]")) {
     event.preventDefault();
     const name = form.elements.person.value.trim();

@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from llmrec.acts import Act, ActKind
-from llmrec.errors import UnknownName
+from llmrec.agents.conversation.decide import SHORTLIST
+from llmrec.agents.conversation.fold import Record, effective, has
 from llmrec.turn import Preference, RecommendedItem, Stage, Turn, TurnRequest
 from llmrec.ui.chat.tile import tile
 from llmrec.ui.chat.words import Words
@@ -63,7 +64,7 @@ class Renderer:
 
     def __init__(self, assistant: Assistant) -> None:
         self.assistant = assistant
-        self.words = Words(assistant.catalogue.label, self._title)
+        self.words = Words(assistant)
         self._env = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
             autoescape=True,
@@ -97,13 +98,31 @@ class Renderer:
     def agent(self, turn: Turn) -> str:
         """The answer with its items, question, table and steps."""
         wanted = {p.act.value for p in turn.preferences if p.act.kind is ActKind.ACCEPT and p.act.value}
+        # The question has its own place, and what follows it speaks of the items below it.
+        asked = turn.question.text if turn.question and turn.question.text in turn.text else ""
+        said, _, added = turn.text.partition(asked) if asked else (turn.text, "", "")
         return self._render(
-            "agent.html", turn=turn, wanted=wanted, starters=turn.starters[:4], table=comparison(turn.data)
+            "agent.html",
+            turn=turn,
+            said=said.strip(),
+            added=added.strip(),
+            question=turn.question,
+            asked=bool(asked) or (turn.question is not None and not turn.text),
+            guesses=turn.question is not None and len(turn.items) <= SHORTLIST,
+            wanted=wanted,
+            starters=turn.starters[:4],
+            table=turn.data.get("comparison"),
         )
 
     def log(self, turns: Sequence[tuple[TurnRequest, Turn]]) -> str:
-        """A conversation from its start."""
-        return "".join(self.person(request, turn) + self.agent(turn) for request, turn in turns)
+        """A conversation without what was taken back; after a fresh start only what follows it."""
+        records = [Record(id=turn.message_id, acts=tuple(turn.acts)) for _, turn in turns]
+        counting = effective(records)
+        resets = [at for at, record in enumerate(counting) if has(record.acts, ActKind.RESET)]
+        shown = {record.id for record in (*counting[resets[-1] if resets else 0 :], *records[-1:])}
+        return "".join(
+            self.person(request, turn) + self.agent(turn) for request, turn in turns if turn.message_id in shown
+        )
 
     def working(self, stages: Sequence[Stage], text: str) -> str:
         """The stages so far, what comes next and the words that are there already."""
@@ -145,21 +164,16 @@ class Renderer:
             groups=[(title, entries) for title, entries in groups if entries],
         )
 
-    def people(self, people: Sequence[str], user: str | None, *, free: bool, anonymous: bool, signed: bool) -> str:
+    def people(self, people: Sequence[str], user: str | None, *, free: bool, signed: bool) -> str:
         """The user picker; `free` lets any name be typed."""
-        return self._render("people.html", people=people, user=user, free=free, anonymous=anonymous, signed=signed)
+        return self._render("people.html", people=people, user=user, free=free, signed=signed)
 
     def memory(self, entries: Sequence[MemoryEntry], user: str | None) -> str:
         """Everything that is remembered about a user, the newest first."""
-        shown = [
-            {
-                "id": entry.id,
-                "kind": entry.kind,
-                "mark": _MEMORY_MARKS[entry.kind],
-                "label": self._title(entry.item_id) if entry.item_id else self.words.attribute(entry.attribute or ""),
-            }
-            for entry in sorted(entries, key=lambda entry: -entry.created)
-        ]
+        shown = []
+        for entry in sorted(entries, key=lambda entry: -entry.created):
+            label = self.words.item(entry.item_id) if entry.item_id else self.words.attribute(entry.attribute or "")
+            shown.append({"id": entry.id, "kind": entry.kind, "mark": _MEMORY_MARKS[entry.kind], "label": label})
         return self._render("memory.html", entries=shown, user=user)
 
     def login(self, trouble: str = "") -> str:
@@ -170,22 +184,8 @@ class Renderer:
     def _render(self, template: str, **values: Any) -> str:
         return self._env.get_template(template).render(**values)
 
-    def _title(self, item_id: str) -> str:
-        try:
-            return self.assistant.item(item_id)["title"] or "this one"
-        except UnknownName:
-            return "this one"
-
     def _tags(self, item: RecommendedItem, wanted: set[str]) -> list[dict[str, Any]]:
         """Attributes for a card, the wanted ones first; the brand has its own place."""
         names = [name for name in item.attributes if not name.startswith("brand: ")]
         names.sort(key=lambda name: name not in wanted)
         return [{"label": self.words.attribute(name), "match": name in wanted} for name in names[:12]]
-
-
-def comparison(data: dict[str, Any]) -> dict[str, Any] | None:
-    """`Turn.data["comparison"]` as titles and rows of cells; rows that do not tell the items apart are marked."""
-    items = data.get("comparison")
-    if not items:
-        return None
-    return items

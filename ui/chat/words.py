@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from llmrec.acts import Act, ActKind
-from llmrec.filters import Filter
+from llmrec.agents.conversation import say
+
+if TYPE_CHECKING:
+    from llmrec.agents.assistant import Assistant
 
 _PLAIN = {
     ActKind.RESULTS: "Show me results",
@@ -25,7 +29,9 @@ _ABOUT = {
     ActKind.SEEN: "Seen: {}",
     ActKind.MORE_LIKE: "More like {}",
     ActKind.SEARCH: "“{}”",
+    ActKind.FILTER: "Only: {}",
     ActKind.EXPLAIN: "Why {}?",
+    ActKind.COMPARE: "Compare {}",
 }
 _MARKS = {
     ActKind.ACCEPT: "+",
@@ -38,17 +44,18 @@ _MARKS = {
     ActKind.SEARCH: "search",
     ActKind.FILTER: "only",
 }
-_OPERATORS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above", "=": "", "!=": "not"}
 
 
 class Words:
-    """Says acts; `attribute` and `item` turn a name and an id into what people call them."""
+    """Says acts as the person would; titles and labels are the assistant's."""
 
-    def __init__(self, attribute: Callable[[str], str], item: Callable[[str], str]) -> None:
-        self.attribute, self.item = attribute, item
+    def __init__(self, assistant: Assistant) -> None:
+        self._assistant = assistant
 
     def say(self, acts: Sequence[Act]) -> str:
         """The sentence that stands in the person's bubble after a click."""
+        if len(acts) > 1 and all(act.kind is ActKind.COMPARE for act in acts):
+            return f"Compare {say.listed(self.about(act) for act in acts)}"
         return " · ".join(self._one(act) for act in acts)
 
     def understood(self, acts: Sequence[Act]) -> list[tuple[str, str, str]]:
@@ -61,28 +68,20 @@ class Words:
 
     def about(self, act: Act) -> str:
         """What an act is about: a label, a title, a bound, a query."""
-        if act.filter is not None:
-            return bound(act.filter)
-        if act.item_id is not None:
-            return self.item(act.item_id)
-        if act.value and act.kind in (ActKind.ACCEPT, ActKind.REJECT, ActKind.DONT_CARE):
-            return self.attribute(act.value)
-        return act.value or ""
+        return say.about(act, self._assistant.catalogue)
+
+    def attribute(self, name: str) -> str:
+        """An attribute on a chip."""
+        return say.label(self._assistant.catalogue, name)
+
+    def item(self, item_id: str) -> str:
+        """A title."""
+        return say.title(self._assistant.catalogue, item_id)
 
     def _one(self, act: Act) -> str:
         about = self.about(act)
         if act.remove:
             return f"Forget: {about or _PLAIN.get(act.kind, act.kind.value)}"
-        if act.kind is ActKind.FILTER:
-            return f"Only: {about}"
         if about and act.kind in _ABOUT:
             return _ABOUT[act.kind].format(about)
         return _PLAIN.get(act.kind, act.kind.value)
-
-
-def bound(condition: Filter) -> str:
-    """`price<=100` is "price at most 100", `brand!=HP` is "not HP"."""
-    words = _OPERATORS[condition.operator]
-    if condition.field in ("price", "year"):
-        return " ".join(filter(None, (condition.field, words, f"{float(condition.value):g}")))
-    return f"{words} {condition.value}".strip()

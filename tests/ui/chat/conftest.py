@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import threading
 import time
@@ -18,6 +19,8 @@ import pytest
 import uvicorn
 
 from llmrec.acts import Act, ActKind
+from llmrec.agents.conversation.answer import comparison
+from llmrec.agents.conversation.fold import EVIDENCE, Record, State, effective, has
 from llmrec.agents.memory import MemoryEntry
 from llmrec.data.catalogue import Catalogue
 from llmrec.data.read import read_dataset
@@ -49,7 +52,6 @@ _BOOKS = {
     "The Gardener's Alibi": "mystery,cosy,nature",
     "Orbit of a Thousand Teacups": "science,humour,cosy",
 }
-_QUIET = (ActKind.RESULTS, ActKind.COMPARE, ActKind.EXPLAIN, ActKind.WHY, ActKind.SMALL_TALK, ActKind.MEMORY)
 
 
 class Library:
@@ -117,13 +119,12 @@ class Library:
             self.threads[name] = {"who": (request.owner, request.user), "turns": []}
         turns = self._thread(request.owner, request.user, name)["turns"]
         acts = [*request.acts, *self._read(request.text)]
-        if any(act.kind is ActKind.RESET for act in acts):
-            turns.clear()
-        elif any(act.kind is ActKind.UNDO for act in acts) and turns:
-            turns.pop()
-        said = [act for _, turn in turns for act in turn.acts if act.kind not in _QUIET]
-        said += [act for act in acts if act.kind not in (*_QUIET, ActKind.UNDO, ActKind.RESET)]
-        turn = self._answer(name, request, acts, self._standing(said), len(turns) + 1, trace)
+        records = [Record(id=turn.message_id, acts=tuple(turn.acts)) for _, turn in turns]
+        counting = effective([*records, Record(id="", acts=tuple(acts))])
+        resets = [at for at, record in enumerate(counting) if has(record.acts, ActKind.RESET)]
+        counting = counting[resets[-1] if resets else 0 :]
+        said = [act for record in counting for act in record.acts if act.kind in EVIDENCE]
+        turn = self._answer(name, request, acts, self._standing(said), len(counting), trace)
         turns.append((request, turn))
         for act in acts:
             if request.user and act.kind is ActKind.LIKE_ITEM and act.item_id:
@@ -181,17 +182,13 @@ class Library:
                 why=f"It splits the {len(left)} books that are left best.",
                 path=[Node(kind="user", id="", label="you"), Node(kind="attribute", id=choices[0], label=choices[0])],
             )
+            items = [self._item(at, values[ActKind.ACCEPT]) for at in left[:3]]
+            text = f"{text} {question.text} My best guesses so far are below."
         data: dict[str, Any] = {}
         if ActKind.COMPARE in kinds:
-            shown = [self.item(act.item_id) for act in acts if act.kind is ActKind.COMPARE and act.item_id]
-            data["comparison"] = [
-                {key: item[key] for key in ("item_id", "title", "brand", "price", "year", "attributes")}
-                for item in shown
-            ]
+            shown = [act.item_id for act in acts if act.kind is ActKind.COMPARE and act.item_id]
+            data["comparison"] = comparison(self.catalogue, State(), shown)
             text = "Here they are side by side."
-        said = [
-            act for act in standing if act.kind in (ActKind.ACCEPT, ActKind.REJECT, ActKind.LIKE_ITEM, ActKind.SEARCH)
-        ]
         return Turn(
             thread=name,
             message_id=request.message_id or uuid.uuid4().hex,
@@ -201,7 +198,7 @@ class Library:
             question=question,
             items=items,
             candidates_left=len(left),
-            preferences=[Preference(act=act, label=self._label(act)) for act in said],
+            preferences=[Preference(act=act, label=self._label(act)) for act in standing],
             trace=trace,
             data=data,
         )
@@ -234,18 +231,9 @@ def make_library(folder: Path) -> Library:
         }
         for at, (title, tags) in enumerate(_BOOKS.items())
     ]
-    rows.append(
-        {
-            "item_id": "evil\"'<b>",
-            "title": f"Evil {HOSTILE}",
-            "description": HOSTILE,
-            "brand": HOSTILE,
-            "attributes": ["hostile"],
-        }
-    )
-    rows.append(
-        {"item_id": "inject", "title": "The Obedient Reader", "description": INJECTION, "attributes": ["hostile"]}
-    )
+    hostile = {"description": HOSTILE, "brand": HOSTILE, "attributes": ["hostile"]}
+    rows.append({"item_id": "evil\"'<b>", "title": f"Evil {HOSTILE}", **hostile})
+    rows.append({"item_id": "inject", "title": "The Obedient Reader", **hostile, "description": INJECTION})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "items.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return Library(Catalogue.from_dataset(read_dataset(folder)))
@@ -294,3 +282,54 @@ def serve(library: Library) -> Iterator[Callable[..., Server]]:
     for server in servers:
         with suppress(Exception):
             server.stop()
+
+
+_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_QUIET_BROWSER = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium with a fresh profile. While it is open, no asyncio test can run: one module has it."""
+    if _CHROMIUM is None:
+        pytest.skip("needs a Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_QUIET_BROWSER.split())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`visit(url)` opens the page in a new browser session; in the end no error and no request elsewhere is allowed."""
+    contexts: list[Any] = []
+    faults: list[str] = []
+
+    def watch(tab: Any) -> None:
+        tab.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+
+    def open_page(url: str, *, width: int = 1280, height: int = 860, ready: bool = True, **options: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
+        contexts[-1].on("page", watch)
+        contexts[-1].on("request", lambda request: None if _local(request.url) else faults.append(request.url))
+        tab = contexts[-1].new_page()
+        tab.set_default_timeout(20_000)
+        tab.goto(url)
+        if ready:
+            tab.wait_for_selector(".llmrec.ready")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def _local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
