@@ -13,6 +13,7 @@ from llmrec.ui.api.wire import Body, Caller, Route, UserId
 
 if TYPE_CHECKING:
     from llmrec.agents.assistant import Assistant
+    from llmrec.agents.memory import MemoryEntry
 
 
 class EventsRequest(Body):
@@ -36,8 +37,8 @@ class MemoryRequest(Body):
 
     user: UserId | None = None
     kind: str
-    value: str | None = None
     item_id: str | None = None
+    attribute: str | None = None
 
 
 def router(assistant: Assistant) -> APIRouter:
@@ -62,7 +63,7 @@ def router(assistant: Assistant) -> APIRouter:
     @routes.get("/memory", response_class=Json)
     async def show_memory(caller: Caller, user: UserId | None = None) -> Response:
         entries = await assistant.memory(caller.owner, caller.person(user))
-        return Json({"object": "list", "entries": entries})
+        return Json({"object": "list", "entries": [_shown(entry) for entry in entries]})
 
     @routes.get("/memory/export", response_class=Json)
     async def export_memory(caller: Caller, user: UserId | None = None) -> Response:
@@ -71,7 +72,8 @@ def router(assistant: Assistant) -> APIRouter:
     @routes.post("/memory", response_class=Json)
     async def remember(body: MemoryRequest, caller: Caller) -> Response:
         user = caller.person(body.user)
-        return Json(await assistant.remember(caller.owner, user, body.kind, body.value, body.item_id))
+        entry = await assistant.remember(caller.owner, user, body.kind, body.attribute, body.item_id)
+        return Json(_shown(entry))
 
     @routes.delete("/memory", response_class=Json)
     async def delete_memory(caller: Caller, user: UserId | None = None) -> Response:
@@ -93,3 +95,7 @@ def router(assistant: Assistant) -> APIRouter:
         return Json({"object": "thread", "id": thread, "turns": shown})
 
     return routes
+
+
+def _shown(entry: MemoryEntry) -> dict[str, Any]:
+    return entry.model_dump(mode="json", exclude={"owner"})

@@ -233,7 +233,8 @@ def test_memory_is_shown_edited_exported_and_deleted(client: httpx.Client, items
 
 def test_memory_that_cannot_be(client: httpx.Client, items: list[dict[str, Any]]) -> None:
     assert client.get("/v1/memory").json()["error"]["param"] == "user"
-    for wrong in ({"kind": "like"}, {"kind": "like", "attribute": "a"}, {"kind": "hate", "item_id": "1"}):
+    item, attribute = items[0]["item_id"], items[0]["attributes"][0]
+    for wrong in ({"kind": "like"}, {"kind": "like", "attribute": attribute}, {"kind": "hate", "item_id": item}):
         post(client, "/v1/memory", 400, user="memo", **wrong)
     post(client, "/v1/memory", 404, user="memo", kind="like", item_id="no-such-item")
 
