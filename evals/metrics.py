@@ -36,7 +36,7 @@ def find_hits(lists: NDArray[np.object_], wanted: Sequence[Sequence[str]]) -> Hi
 
 def hit_rate(hits: Hits, k: int) -> PerUser:
     """HR@k: 1 if any of the first k items is wanted, else 0."""
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hits[:, :k].any(axis=1), np.float64)
 
 
 def recall(hits: Hits, wanted: NDArray[np.int64], k: int) -> PerUser:

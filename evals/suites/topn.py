@@ -25,6 +25,16 @@ DEPTH = 20
 Settings = dict[str, dict[str, Any]]
 
 
+def read_json(value: Any) -> Any:
+    """The value of an option that is JSON on the command line."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error})") from None
+
+
 class TopN(Config):
     """Fits each recommender and ranks all items for every user with something to predict; seen items left out.
 
@@ -49,15 +59,7 @@ class TopN(Config):
     seed: int = 0
     """Of the random split and of the intervals."""
 
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not JSON ({error})") from None
+    _json = field_validator("settings", mode="before")(read_json)
 
     def run(self, source: str, progress: Progress = no_progress) -> list[Row]:
         """A row for each recommender, and the published ones where they are comparable."""
