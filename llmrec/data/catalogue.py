@@ -29,10 +29,18 @@ class Catalogue:
     """n items and m attributes. Positions are stable: an upsert appends new items and never moves or removes one."""
 
     def __init__(
-        self, facts: pl.DataFrame, attributes: Index, matrix: sparse.csr_matrix, mined: Iterable[str] = ()
+        self,
+        facts: pl.DataFrame,
+        attributes: Index,
+        matrix: sparse.csr_matrix,
+        mined: Iterable[str] = (),
+        index: Index | None = None,
     ) -> None:
-        """`facts` has one typed row for each item, `matrix` (n, m) one 1.0 for each attribute of each item."""
-        self.index = Index(facts[c.ITEM])
+        """`facts` has one typed row for each item, `matrix` (n, m) one 1.0 for each attribute of each item.
+
+        `index` is that of the items, where it is known already.
+        """
+        self.index = index or Index(facts[c.ITEM])
         self.titles: list[str] = facts[c.TITLE].to_list()
         self.descriptions: list[str] = facts[c.DESCRIPTION].to_list()
         self.brands: list[str] = facts[c.BRAND].to_list()
@@ -219,7 +227,7 @@ class Catalogue:
         facts = pl.concat([facts, changed.filter(~changed[c.ITEM].is_in(self._facts[c.ITEM].implode()))])
 
         attributes, delta = _encode(table[c.ATTRIBUTES], self.attributes)
-        index = Index(facts[c.ITEM])
+        index = self.index.extended(table[c.ITEM].to_list())
         at = index.positions(table[c.ITEM])
         keep = np.ones(len(self), np.float32)
         keep[at[at < len(self)]] = 0
@@ -227,7 +235,7 @@ class Catalogue:
         old.eliminate_zeros()
         old.resize(len(facts), len(attributes))
         place = sparse.csr_matrix((np.ones(len(at), np.float32), (at, np.arange(len(at)))), shape=(len(facts), len(at)))
-        return Catalogue(facts, attributes, sparse.csr_matrix(old + place @ delta), self.mined)
+        return Catalogue(facts, attributes, sparse.csr_matrix(old + place @ delta), self.mined, index)
 
     def _follow(self, table: pl.DataFrame) -> list[list[str]]:
         before = [self.item(item) if item in self.index else {} for item in table[c.ITEM]]
@@ -240,8 +248,7 @@ class Catalogue:
 def _encode(lists: pl.Series, known: Index) -> tuple[Index, sparse.csr_matrix]:
     """`known` with the new names of `lists` appended, and the float32 CSR matrix (len(lists), names)."""
     long = lists.explode(empty_as_null=False, keep_nulls=False)
-    new = long.unique(maintain_order=True).to_list()
-    attributes = Index([*known, *(name for name in new if name not in known)])
+    attributes = known.extended(long.unique(maintain_order=True).to_list())
     indptr = np.concatenate([[0], np.cumsum(lists.list.len().to_numpy())])
     indices = attributes.positions(long)
     matrix = sparse.csr_matrix(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 
@@ -15,7 +16,7 @@ class Index:
 
     def __init__(self, ids: Iterable[str]) -> None:
         """Keep `ids` in the given order; raises `ValueError` if one occurs twice."""
-        names = list(ids)
+        names = ids.to_list() if isinstance(ids, pl.Series) else list(ids)
         self.ids: NDArray[np.object_] = np.empty(len(names), dtype=object)
         self.ids[:] = names
         self.ids.flags.writeable = False
@@ -36,6 +37,17 @@ class Index:
         return isinstance(other, Index) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]  # equality is by content, and contents are long
+
+    def extended(self, names: Iterable[str]) -> Index:
+        """This index with those of `names` that it lacks behind it; itself if it lacks none."""
+        new = [name for name in dict.fromkeys(names) if name not in self._positions]
+        if not new:
+            return self
+        index = Index.__new__(Index)
+        index.ids = np.append(self.ids, np.array(new, dtype=object))
+        index.ids.flags.writeable = False
+        index._positions = self._positions | {name: at for at, name in enumerate(new, start=len(self))}
+        return index
 
     def position(self, name: str) -> int:
         """The position of `name`, -1 if unknown."""

@@ -62,6 +62,14 @@ def test_an_index_is_a_bijection(names: list[str]) -> None:
     assert all(name in index for name in names)
 
 
+@given(st.lists(st.text(max_size=3), unique=True), st.lists(st.text(max_size=3)))
+def test_an_extended_index_keeps_its_positions(names: list[str], more: list[str]) -> None:
+    index = Index(names)
+    assert index.extended(more).ids.tolist() == list(dict.fromkeys([*names, *more]))
+    assert index.extended(more) == Index(dict.fromkeys([*names, *more]))
+    assert list(index) == names
+
+
 def test_an_index_refuses_repeats() -> None:
     with pytest.raises(ValueError, match="distinct"):
         Index(["a", "a"])
