@@ -26,7 +26,7 @@ from llmrec.retrieval.order import best
 if TYPE_CHECKING:
     from llmrec.filters import Filter
 
-_WORD = re.compile(r"(?u)\b\w\w+\b")
+_WORD = re.compile(r"\w+")
 _META = "lexical.json"
 
 
@@ -38,7 +38,10 @@ class LexicalConfig(Config):
 
 
 def stems(text: str) -> list[str]:
-    """Words of two or more letters or digits, lower case, without English stop words, stemmed (Snowball)."""
+    """Words of letters and digits, lower case, without English stop words, stemmed (Snowball).
+
+    Words of one character stay: "iphone 8" and "usb c" mean something else without them.
+    """
     stemmer, stop_words = _english()
     return stemmer.stemWords([word for word in _WORD.findall(text.lower()) if word not in stop_words])
 
@@ -92,9 +95,7 @@ class LexicalIndex:
         self.config = config
 
     @classmethod
-    def build(
-        cls, catalogue: Catalogue, config: LexicalConfig | None = None, progress: Progress = no_progress
-    ) -> Self:
+    def build(cls, catalogue: Catalogue, config: LexicalConfig | None = None, progress: Progress = no_progress) -> Self:
         """Index every item of the catalogue."""
         config = config or LexicalConfig()
         vocabulary: dict[str, int] = {}
