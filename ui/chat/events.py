@@ -82,14 +82,14 @@ class Desk:
 
     async def _pieces(self, event: PageEvent, principal: Principal, user: str | None) -> AsyncIterator[Pieces]:
         if event.op == "turn":
-            async for piece in self._turn(event, principal.owner, user):
+            async for piece in self._turn(event, principal.owner(user), user):
                 yield piece
         elif event.op == "open":
-            yield await self._open(event.thread, principal.owner, user)
+            yield await self._open(event.thread, principal.owner(user), user)
         elif event.op == "people":
             yield {"sheet": self._people(principal, user)}
         else:
-            yield await self._memory(event, principal.owner, user)
+            yield await self._memory(event, principal.owner(user), user)
 
     # --- The conversation -----------------------------------------------------------------------------------------
 

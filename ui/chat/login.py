@@ -1,4 +1,4 @@
-"""Signing in with an API key: a cookie that names the key's owner, signed by this process."""
+"""Signing in with an API key: a cookie that names the key by its hash, signed by this process."""
 
 from __future__ import annotations
 
@@ -30,39 +30,39 @@ class SignIn:
         for key in settings.keys:
             access = settings.access(key)
             if access is not None:
-                self._principals[access.owner] = Principal(access.owner, access.users)
+                self._principals[access.fingerprint] = Principal(access.fingerprint, access.users)
 
     def issue(self, key: str) -> str | None:
         """The cookie for the holder of `key`; None where it is wrong."""
         access = self.settings.access(key)
         if access is None:
             return None
-        payload = f"{access.owner}.{int(time.time()) + _HOURS * 3600}"
+        payload = f"{access.fingerprint}.{int(time.time()) + _HOURS * 3600}"
         return f"{payload}.{self._sign(payload)}"
 
-    def owner(self, cookie: str | None) -> str | None:
-        """The owner that a valid cookie names."""
+    def fingerprint(self, cookie: str | None) -> str | None:
+        """The hash of the key that a valid cookie names."""
         payload, _, signature = (cookie or "").rpartition(".")
-        owner, _, end = payload.partition(".")
+        fingerprint, _, end = payload.partition(".")
         valid = hmac.compare_digest(signature.encode("utf-8", "surrogatepass"), self._sign(payload).encode())
-        return owner if valid and end.isdecimal() and int(end) > time.time() else None
+        return fingerprint if valid and end.isdecimal() and int(end) > time.time() else None
 
-    def principal(self, owner: str | None) -> Principal:
-        """Who a request of this owner speaks for; without keys the operator."""
+    def principal(self, fingerprint: str | None) -> Principal:
+        """Who a request with this key speaks for; without keys the operator."""
         if not self.settings.keys:
             access = self.settings.access(None)
             assert access is not None
-            return Principal(access.owner, access.users)
-        if owner not in self._principals:
+            return Principal(access.fingerprint, access.users)
+        if fingerprint not in self._principals:
             raise HTTPException(401, "sign in again")
-        return self._principals[owner]
+        return self._principals[fingerprint]
 
     def check(self, request: Request) -> str | None:
         """Gradio's check of every request to the page; sends people who open it to the sign-in form."""
-        owner = self.owner(request.cookies.get(COOKIE))
-        if owner is None and request.method == "GET" and request.url.path == "/":
+        fingerprint = self.fingerprint(request.cookies.get(COOKIE))
+        if fingerprint is None and request.method == "GET" and request.url.path == "/":
             raise HTTPException(303, headers={"location": "login"})
-        return owner
+        return fingerprint
 
     def _sign(self, payload: str) -> str:
         return hmac.new(self._secret, payload.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

@@ -49,6 +49,7 @@ def mount(app: FastAPI, blocks: gr.Blocks, check: Callable[[Request], str | None
         auth_dependency=check,
         theme=gr.themes.Base(font=[local, "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         head=f"<style>{_read('page.css')}</style>",
+        favicon_path=str(FOLDER / "mark.svg"),
         footer_links=[],
         run_history=False,
         show_error=False,

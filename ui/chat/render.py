@@ -14,6 +14,7 @@ from markupsafe import Markup
 from llmrec.acts import Act, ActKind
 from llmrec.agents.conversation.decide import SHORTLIST
 from llmrec.agents.conversation.fold import Record, effective, has
+from llmrec.agents.conversation.say import plain
 from llmrec.turn import Preference, RecommendedItem, Stage, Turn, TurnRequest
 from llmrec.ui.chat.tile import tile
 from llmrec.ui.chat.words import Words
@@ -59,6 +60,12 @@ def _hue(name: str) -> int:
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=2).digest()[0] * 360 // 256
 
 
+def _brief(text: str, items: Sequence[RecommendedItem]) -> str:
+    """Where a text ends in a list of titles, the list is left out: the cards are the list."""
+    head, mark, titles = text.partition(": “")
+    return f"{head}." if mark and items and titles.startswith(plain(items[0].title)) else text
+
+
 class Renderer:
     """Turns what the assistant says into HTML."""
 
@@ -82,7 +89,7 @@ class Renderer:
             compare=lambda items: [_act("compare", item_id=item.item_id) for item in items],
             dont_care_all=lambda names: [_act("dont_care", value=name) for name in names],
             stage_name=lambda name: _STAGES.get(name, name.capitalize()),
-            tile=lambda item: tile(item.item_id, item.brand or (item.attributes[0] if item.attributes else "")),
+            tile=lambda item: tile(item.item_id, item.brand or "".join(item.attributes[-1:])),
             facts_of=lambda item: [fact for fact in (item.brand, str(item.year) if item.year else "") if fact],
             tags_of=self._tags,
         )
@@ -104,11 +111,11 @@ class Renderer:
         return self._render(
             "agent.html",
             turn=turn,
-            said=said.strip(),
-            added=added.strip(),
+            said=_brief(said.strip(), turn.items),
+            added=_brief(added.strip(), turn.items),
             question=turn.question,
             asked=bool(asked) or (turn.question is not None and not turn.text),
-            guesses=turn.question is not None and len(turn.items) <= SHORTLIST,
+            small=(turn.question is not None and len(turn.items) <= SHORTLIST) or "comparison" in turn.data,
             wanted=wanted,
             starters=turn.starters[:4],
             table=turn.data.get("comparison"),
@@ -142,6 +149,7 @@ class Renderer:
             "welcome.html",
             name=self.assistant.name,
             user=user,
+            total=len(self.assistant.catalogue),
             starters=self.assistant.starters(user)[:6],
         )
 

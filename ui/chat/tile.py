@@ -10,19 +10,19 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 _SIZE = 96
-_PALETTE = ((158, 18), (28, 30), (205, 22), (44, 34), (340, 18), (178, 20), (258, 16), (92, 18), (14, 26), (224, 20))
+_PALETTE = ((158, 18), (28, 30), (205, 22), (44, 34), (340, 18), (178, 20), (258, 16), (104, 16), (14, 26), (224, 20))
 """Hue and saturation of quiet colours."""
 
 
 @lru_cache(maxsize=4096)
 def tile(item_id: str, kind: str) -> Markup:
-    """An SVG of 96 x 96: items of one `kind` (brand, first attribute) share the hue, the id draws the shapes.
+    """An SVG of 96 x 96: items of one `kind` (brand, last attribute) share the hue, the id draws the shapes.
 
     The numbers come from digests only, so nothing of the item's text gets into the markup.
     """
     seed, family = _digest(item_id), _digest(kind or item_id)[0]
     hue, saturation = _PALETTE[family % len(_PALETTE)]
-    colours = _Colours(hue, (hue + 18 + seed[0] % 26) % 360, saturation)
+    colours = _Colours(hue, (hue + seed[0] % 40 - 26) % 360, saturation)
     shapes = (_rings, _hills, _dots, _arcs)[seed[2] % 4](seed, colours)
     return Markup(
         f'<svg class="tile" viewBox="0 0 {_SIZE} {_SIZE}" aria-hidden="true" focusable="false" '

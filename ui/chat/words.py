@@ -55,7 +55,7 @@ class Words:
     def say(self, acts: Sequence[Act]) -> str:
         """The sentence that stands in the person's bubble after a click."""
         if len(acts) > 1 and all(act.kind is ActKind.COMPARE for act in acts):
-            return f"Compare {say.listed(self.about(act) for act in acts)}"
+            return f"Compare these {len(acts)}"
         return " · ".join(self._one(act) for act in acts)
 
     def understood(self, acts: Sequence[Act]) -> list[tuple[str, str, str]]:

@@ -66,7 +66,9 @@ async def test_a_key_acts_for_its_own_users_only(desk: Desk, library: Any) -> No
     everybody = (await _last(desk, op="people"))["sheet"]
     assert "linus" in everybody and "<input" in everybody
     await _last(desk, bound, text="hello", user="ada")
-    assert (library.requests[-1].owner, library.requests[-1].user) == ("o1", "ada")
+    assert (library.requests[-1].owner, library.requests[-1].user) == ("", "ada")
+    await _last(desk, bound, text="hello", user="")
+    assert (library.requests[-1].owner, library.requests[-1].user) == ("o1", None), "anonymous, so the key's"
     assert (await _last(desk, Principal("o2", ("ada",)), op="open"))["user"] == "ada", "the key's only user"
 
 

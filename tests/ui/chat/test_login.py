@@ -20,16 +20,16 @@ def test_cookies_hold_for_their_process_and_time(monkeypatch: pytest.MonkeyPatch
     assert sign_in.issue("wrong") is None and sign_in.issue("") is None
     cookie = sign_in.issue("key-of-ada")
     assert cookie is not None and "key-of-ada" not in cookie
-    owner = sign_in.owner(cookie)
-    assert owner is not None and sign_in.principal(owner).users == ("ada",)
+    key = sign_in.fingerprint(cookie)
+    assert key is not None and sign_in.principal(key).users == ("ada",)
     other = sign_in.issue("key-of-all")
     assert other is not None
-    for forged in (None, "", "a.b.c", cookie[:-1], cookie + "x", f"{owner}.9999999999.", cookie.replace(owner, "x")):
-        assert sign_in.owner(forged) is None
-    assert sign_in.owner(".".join([owner, *other.split(".")[1:]])) is None
-    assert SignIn(settings).owner(cookie) is None, "another process signs with another secret"
+    for forged in (None, "", "a.b.c", cookie[:-1], cookie + "x", f"{key}.9999999999.", cookie.replace(key, "x")):
+        assert sign_in.fingerprint(forged) is None
+    assert sign_in.fingerprint(".".join([key, *other.split(".")[1:]])) is None
+    assert SignIn(settings).fingerprint(cookie) is None, "another process signs with another secret"
     monkeypatch.setattr("time.time", lambda: 4e9)
-    assert sign_in.owner(cookie) is None
+    assert sign_in.fingerprint(cookie) is None
 
 
 def test_the_page_is_closed_without_a_key(serve: Callable[..., Any]) -> None:
