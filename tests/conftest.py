@@ -15,3 +15,16 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the benchmark data in ../shared/data")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def demo_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo world, built once for all tests. Keep state elsewhere: `Settings(state="sqlite:<file>")`."""
+    from llmrec.agents.assistant import build_workspace
+    from llmrec.data.demo_world import generate
+    from llmrec.settings import Settings
+
+    folder = tmp_path_factory.mktemp("demo")
+    generate(folder / "data", seed=1, items=200, users=60, events=2_000)
+    build_workspace(folder / "data", folder / "workspace", settings=Settings())
+    return folder / "workspace"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmrec.errors import LlmrecError
-from llmrec.evals.bench.chat import Tally, Target, Visitor
+from llmrec.evals.bench.chat import ChatBench, Tally, Target, Visitor
 
 CATALOGUE = [Target("1", "The Sea", frozenset({"sea"})), Target("2", "Plain", frozenset())]
 
@@ -87,3 +88,22 @@ def test_figures() -> None:
     assert row.metrics["errors"] == row.metrics["crosstalk"] == 0
     with pytest.raises(LlmrecError, match="no turn was answered"):
         Tally().row("alone", 1.0)
+
+
+def test_a_served_workspace_is_measured_and_its_state_left_alone(demo_workspace: Path) -> None:
+    before = sorted(path for path in demo_workspace.rglob("*") if "state" in path.parts)
+    bench = ChatBench(conversations=4, minutes=0.1, thought=0.1, alone=15)
+    alone, crowd = bench.run(str(demo_workspace))
+    assert (alone.name, crowd.name) == ("alone", "crowd")
+    for row in (alone, crowd):
+        assert row.metrics["errors"] == row.metrics["crosstalk"] == 0, row.protocol
+        assert 0 < row.metrics["p50_ms"] <= row.metrics["p99_ms"]
+    assert alone.metrics["turns"] >= 15
+    assert crowd.metrics["rss_start_mb"] > 50
+    assert before == sorted(path for path in demo_workspace.rglob("*") if "state" in path.parts)
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{broken")
+    with pytest.raises(LlmrecError, match=r"did not start: .*manifest"):
+        ChatBench().run(str(tmp_path))

@@ -162,18 +162,6 @@ def wait_until_fixture() -> Callable[..., None]:
 # --- The real assistant -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small demo world, built."""
-    from llmrec.agents.assistant import build_workspace
-    from llmrec.data.demo_world import generate
-
-    folder = tmp_path_factory.mktemp("api")
-    generate(folder / "data", seed=1, items=200, users=60, events=2_000)
-    build_workspace(folder / "data", folder / "workspace", settings=make_settings())
-    return folder / "workspace"
-
-
 @asynccontextmanager
 async def _open(workspace: Path, settings: Settings) -> AsyncIterator[Any]:
     from llmrec.agents.assistant import Assistant
@@ -183,17 +171,19 @@ async def _open(workspace: Path, settings: Settings) -> AsyncIterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def server(workspace: Path) -> Iterator[Server]:
+def server(demo_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real assistant without keys."""
-    server = Server(_open(workspace, make_settings()))
+    state = f"sqlite:{tmp_path_factory.mktemp('state') / 'state.sqlite'}"
+    server = Server(_open(demo_workspace, make_settings(state=state)))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def key_server(workspace: Path) -> Iterator[Server]:
-    """The real assistant with keys: `sk-anna` and `sk-ben` for one user each, `sk-all` for all."""
+def key_server(demo_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real assistant with keys: `sk-anna` and `sk-ben` for one user each, `sk-all` and `sk-shop` for all."""
+    state = f"sqlite:{tmp_path_factory.mktemp('state') / 'state.sqlite'}"
     keys = {"sk-anna": ["anna"], "sk-ben": ["ben"], "sk-all": ["*"], "sk-shop": ["*"]}
-    server = Server(_open(workspace, make_settings(keys=keys)))
+    server = Server(_open(demo_workspace, make_settings(keys=keys, state=state)))
     yield server
     server.stop()
