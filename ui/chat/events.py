@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,7 +65,7 @@ class Desk:
     def __init__(self, assistant: Assistant, renderer: Renderer, *, signed: bool) -> None:
         self.assistant, self.renderer, self.signed = assistant, renderer, signed
 
-    async def answer(self, raw: Any, principal: Principal) -> AsyncIterator[Pieces]:
+    async def answer(self, raw: Any, principal: Principal) -> AsyncGenerator[Pieces]:
         """The pieces for one event; failures become a sentence in the conversation."""
         name = raw.get("id") if isinstance(raw, dict) else None
         head: Pieces = {"for": name if isinstance(name, str) else "", "phase": "done"}
@@ -80,7 +80,7 @@ class Desk:
             message, retry = _explain(error)
             yield {**head, "phase": "failed", "agent": self.renderer.trouble(message, retry=retry), "status": message}
 
-    async def _pieces(self, event: PageEvent, principal: Principal, user: str | None) -> AsyncIterator[Pieces]:
+    async def _pieces(self, event: PageEvent, principal: Principal, user: str | None) -> AsyncGenerator[Pieces]:
         if event.op == "turn":
             async for piece in self._turn(event, principal.owner(user), user):
                 yield piece
@@ -93,7 +93,7 @@ class Desk:
 
     # --- The conversation -----------------------------------------------------------------------------------------
 
-    async def _turn(self, event: PageEvent, owner: str, user: str | None) -> AsyncIterator[Pieces]:
+    async def _turn(self, event: PageEvent, owner: str, user: str | None) -> AsyncGenerator[Pieces]:
         if not event.text.strip() and not event.acts:
             raise UserError("the message is empty: type something or click an answer")
         request = TurnRequest(

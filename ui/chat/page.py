@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import gradio as gr
 from fastapi import FastAPI, Request
@@ -15,7 +15,7 @@ from llmrec.ui.chat.render import FOLDER
 def build(desk: Desk, sign_in: SignIn) -> gr.Blocks:
     """The page. Its frame (shell.html) holds no data: Gradio compiles templates, so data come as the value only."""
 
-    async def answer(event: gr.EventData, request: gr.Request) -> AsyncIterator[Pieces]:
+    async def answer(event: gr.EventData, request: gr.Request) -> AsyncGenerator[Pieces]:
         async for pieces in desk.answer(event._data, sign_in.principal(request.username)):
             yield pieces
 
