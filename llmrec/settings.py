@@ -41,10 +41,15 @@ class Limits(Config):
 class Access:
     """What a request may do once its key is known."""
 
-    owner: str
-    """The namespace of threads and memory: a hash of the key, "" where no keys are set."""
+    fingerprint: str
+    """A hash of the key, "" where no keys are set."""
     users: tuple[str, ...]
     """Users that it may act for; `*` stands for all."""
+
+    def owner(self, user: str | None) -> str:
+        """The namespace of threads and memory. What belongs to a person stays theirs whatever the key, so that it
+        outlives keys; what is anonymous belongs to the key, so that nobody reads it with another one."""
+        return "" if user else self.fingerprint
 
     def may_act_for(self, user: str | None) -> bool:
         """Whether this user's data may be used; None is anonymous and has no data."""

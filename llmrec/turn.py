@@ -70,7 +70,8 @@ class TurnRequest(BaseModel):
     user: str | None = None
     """None is anonymous; an id that the workspace does not know is a new user."""
     owner: str = ""
-    """Whose namespace threads and memory live in: the hash of the API key, "" without keys."""
+    """The namespace of threads and memory: "" for users, who have their own; the hash of the key for anonymous
+    requests, "" without keys."""
     thread: str | None = None
     """None starts a new conversation."""
     text: str = ""

@@ -39,7 +39,7 @@ _SWITCH_PAUSE = 10.0
 class Assistant:
     """An opened workspace with its state. Every call sees all changes made before it, also by other processes.
 
-    Memory and conversations belong to an owner (the namespace of an API key) and a user; `user` None is anonymous.
+    Memory and conversations belong to an owner (a namespace, see `TurnRequest`) and a user; `user` None is anonymous.
     """
 
     def __init__(self, live: Live, store: StateStore, settings: Settings, engine: Engine | None) -> None:

@@ -32,7 +32,7 @@ _ITEM, _EVENT, _FEEDBACK = "item", "event", "feedback"
 class StateStore:
     """All that a workspace remembers. Every write is idempotent.
 
-    Conversations and memory belong to an owner (the namespace of an API key) and a user (None is anonymous); each
+    Conversations and memory belong to an owner (a namespace, see `TurnRequest`) and a user (None is anonymous); each
     call names both, and nothing of one is ever visible to another. Failures raise `StateError`.
     """
 

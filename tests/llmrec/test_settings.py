@@ -113,7 +113,9 @@ def test_keys_are_bound_to_users_and_namespaces() -> None:
     assert one is not None and two is not None
     assert one.may_act_for("ann") and one.may_act_for(None) and not one.may_act_for("eve")
     assert not one.may_act_for("*") and two.may_act_for("eve")
-    assert one.owner != two.owner and "one" not in one.owner
+    assert one.fingerprint != two.fingerprint and "one" not in one.fingerprint
+    assert one.owner("ann") == two.owner("ann") == "", "a person's own, whatever the key"
+    assert one.owner(None) == one.fingerprint, "anonymous, so the key's"
     assert settings.access("one") == one
     for wrong in (None, "", "on", "onee", "öne"):
         assert settings.access(wrong) is None

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from llmrec.settings import ALL, Settings
+from llmrec.settings import ALL, Access, Settings
 from llmrec.ui.api.errors import ApiError
 
 
 @dataclass(frozen=True)
-class Principal:
-    """The bearer of a key. `owner` names their threads and memory; `users` are those they may act for, `*` all."""
-
-    owner: str
-    users: tuple[str, ...]
+class Principal(Access):
+    """The bearer of a key, and what is refused to them."""
 
     def user(self, asked: str | None) -> str | None:
         """The user to act for: the one asked for; else the only one the key is bound to; else nobody (anonymous)."""
@@ -25,7 +22,7 @@ class Principal:
             return self.users[0]
         if not asked:
             return None
-        if asked not in self.users and ALL not in self.users:
+        if not self.may_act_for(asked):
             raise ApiError(403, "this API key may not act for that user: use the user's own key", param="user")
         return asked
 
@@ -49,7 +46,7 @@ def identify(settings: Settings, headers: Headers) -> Principal:
     if access is None:
         message = "the API key is wrong" if key else "an API key is needed: send it as 'Authorization: Bearer KEY'"
         raise ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
-    return Principal(access.owner, access.users)
+    return Principal(access.fingerprint, access.users)
 
 
 def check_local(scope: Scope) -> None:

@@ -91,7 +91,8 @@ class _Conversation:
             raise ApiError(400, "n must be 1: a turn has one answer", param="n")
         metadata = body.metadata or {}
         thread = metadata.get("thread")
-        self.assistant, self.owner, self.user = assistant, caller.owner, caller.user(body.user)
+        self.assistant, self.user = assistant, caller.user(body.user)
+        self.owner = caller.owner(self.user)
         self.request: TurnRequest | None = None
         if thread or body.llmrec.acts:
             # With a thread, or clicks, which start one, only the last message is read.

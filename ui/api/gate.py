@@ -90,7 +90,7 @@ class Gate:
         except ApiError:
             self._count(f"client {client}")  # guessing keys is limited, too
             raise
-        self._count(f"owner {principal.owner}" if principal.owner else f"client {client}")
+        self._count(f"key {principal.fingerprint}" if principal.fingerprint else f"client {client}")
         scope.setdefault("state", {})["principal"] = principal
 
     def _count(self, caller: str) -> None:

@@ -57,37 +57,42 @@ def router(assistant: Assistant) -> APIRouter:
     @routes.post("/feedback", response_class=Json)
     async def feedback(body: FeedbackRequest, caller: Caller) -> Response:
         user = caller.user(body.user)
-        await assistant.feedback(caller.owner, user, body.item_id, body.kind, body.thread, body.message_id)
+        await assistant.feedback(caller.owner(user), user, body.item_id, body.kind, body.thread, body.message_id)
         return Json({"object": "feedback", "item_id": body.item_id, "kind": body.kind})
 
     @routes.get("/memory", response_class=Json)
     async def show_memory(caller: Caller, user: UserId | None = None) -> Response:
-        entries = await assistant.memory(caller.owner, caller.person(user))
+        person = caller.person(user)
+        entries = await assistant.memory(caller.owner(person), person)
         return Json({"object": "list", "entries": [_shown(entry) for entry in entries]})
 
     @routes.get("/memory/export", response_class=Json)
     async def export_memory(caller: Caller, user: UserId | None = None) -> Response:
-        return Json(await assistant.export_memory(caller.owner, caller.person(user)))
+        person = caller.person(user)
+        return Json(await assistant.export_memory(caller.owner(person), person))
 
     @routes.post("/memory", response_class=Json)
     async def remember(body: MemoryRequest, caller: Caller) -> Response:
         user = caller.person(body.user)
-        entry = await assistant.remember(caller.owner, user, body.kind, body.attribute, body.item_id)
+        entry = await assistant.remember(caller.owner(user), user, body.kind, body.attribute, body.item_id)
         return Json(_shown(entry))
 
     @routes.delete("/memory", response_class=Json)
     async def delete_memory(caller: Caller, user: UserId | None = None) -> Response:
-        await assistant.delete_memory(caller.owner, caller.person(user))
+        person = caller.person(user)
+        await assistant.delete_memory(caller.owner(person), person)
         return Json({"object": "memory.deleted", "deleted": True})
 
     @routes.delete("/memory/{entry_id}", response_class=Json)
     async def forget(entry_id: str, caller: Caller, user: UserId | None = None) -> Response:
-        await assistant.forget(caller.owner, caller.person(user), entry_id)
+        person = caller.person(user)
+        await assistant.forget(caller.owner(person), person, entry_id)
         return Json({"object": "memory.entry.deleted", "id": entry_id, "deleted": True})
 
     @routes.get("/threads/{thread}", response_class=Json)
     async def history(thread: str, caller: Caller, user: UserId | None = None) -> Response:
-        turns = await assistant.history(caller.owner, caller.user(user), thread)
+        person = caller.user(user)
+        turns = await assistant.history(caller.owner(person), person, thread)
         shown = [
             {"request": request.model_dump(mode="json", exclude={"owner"}), "turn": turn.model_dump(mode="json")}
             for request, turn in turns

@@ -109,9 +109,17 @@ def test_without_a_user_the_key_tells_who_it_is_where_it_is_one_persons(guarded:
     assert [request.user for request in faulty.requests] == ["anna", None, None, None]
 
 
-def test_keys_have_namespaces_that_do_not_tell_the_key(guarded: httpx.Client, faulty: Any) -> None:
-    for key in ("sk-anna", "sk-all", "sk-anna"):
+def test_a_person_is_the_same_with_every_key(guarded: httpx.Client, faulty: Any) -> None:
+    for key in ("sk-anna", "sk-all"):
         guarded.post(CHAT, json=body(user="anna"), headers=bearer(key))
+    assert [(request.owner, request.user) for request in faulty.requests] == [("", "anna")] * 2
+
+
+def test_anonymous_requests_of_keys_have_namespaces_that_do_not_tell_the_key(
+    guarded: httpx.Client, faulty: Any
+) -> None:
+    for key in ("sk-anna", "sk-all", "sk-anna"):
+        guarded.post(CHAT, json=body(user=""), headers=bearer(key))
     first, second, third = (request.owner for request in faulty.requests)
     assert first == third
     assert len({first, second, ""}) == 3

@@ -238,17 +238,24 @@ def test_gradios_chat_speaks_to_it(server: Any) -> None:
 # --- Keys -------------------------------------------------------------------------------------------------------------
 
 
-def test_threads_belong_to_the_key_and_the_user(key_server: Any) -> None:
+def test_threads_belong_to_the_user_and_anonymous_ones_to_the_key(key_server: Any) -> None:
     def key(name: str) -> openai.OpenAI:
         return openai.OpenAI(base_url=key_server.url + "/v1", api_key=name, max_retries=0)
 
+    def stored(client: openai.OpenAI, thread: str, user: str | None) -> httpx.Response:
+        path = f"{key_server.url}/v1/threads/{thread}" + ("" if user is None else f"?user={user}")
+        return httpx.get(path, headers={"authorization": f"Bearer {client.api_key}"})
+
     anna, shop, other_shop = key("sk-anna"), key("sk-all"), key("sk-shop")
     thread = say(anna, "show me results").llmrec["thread"]
-    for client, user in ((key("sk-ben"), None), (shop, "anna"), (shop, "ben"), (other_shop, "anna")):
+    unnamed = say(shop, "show me results").llmrec["thread"]
+    strangers = [(key("sk-ben"), None, thread), (shop, "ben", thread), (anna, "", thread), (other_shop, None, unnamed)]
+    for client, user, name in strangers:
         with pytest.raises(openai.NotFoundError):
-            say(client, "hi", thread=thread, **({"user": user} if user else {}))
-        path = f"{key_server.url}/v1/threads/{thread}" + (f"?user={user}" if user else "")
-        assert httpx.get(path, headers={"authorization": f"Bearer {client.api_key}"}).status_code == 404
+            say(client, "hi", thread=name, **({} if user is None else {"user": user}))
+        assert stored(client, name, user).status_code == 404
+    assert stored(shop, thread, "anna").json() == stored(anna, thread, None).json(), "another key of the same person"
+    assert stored(shop, unnamed, None).status_code == 200
     with pytest.raises(openai.PermissionDeniedError):
         say(anna, "hi", user="ben")
     with pytest.raises(openai.AuthenticationError):

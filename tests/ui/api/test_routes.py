@@ -239,15 +239,18 @@ def test_memory_that_cannot_be(client: httpx.Client, items: list[dict[str, Any]]
     post(client, "/v1/memory", 404, user="memo", kind="like", item_id="no-such-item")
 
 
-def test_memory_belongs_to_the_key(key_server: Any, items: list[dict[str, Any]]) -> None:
+def test_memory_belongs_to_the_user_whatever_the_key(key_server: Any, items: list[dict[str, Any]]) -> None:
     def key(name: str) -> httpx.Client:
         return httpx.Client(base_url=key_server.url, headers={"authorization": f"Bearer {name}"})
 
     entry = post(key("sk-anna"), "/v1/memory", kind="like", item_id=items[0]["item_id"])
-    assert [e["id"] for e in key("sk-anna").get("/v1/memory").json()["entries"]] == [entry["id"]]
-    assert key("sk-all").get("/v1/memory?user=anna").json()["entries"] == []
-    assert key("sk-all").delete(f"/v1/memory/{entry['id']}?user=anna").status_code == 404
+    for operator in ("sk-all", "sk-shop"):
+        entries = key(operator).get("/v1/memory?user=anna").json()["entries"]
+        assert [e["id"] for e in entries] == [entry["id"]]
     assert key("sk-ben").get("/v1/memory?user=anna").status_code == 403
+    assert key("sk-ben").delete(f"/v1/memory/{entry['id']}").status_code == 404, "ben has none of this id"
+    assert key("sk-all").delete(f"/v1/memory/{entry['id']}?user=anna").json()["deleted"]
+    assert key("sk-anna").get("/v1/memory").json()["entries"] == []
 
 
 def test_health_and_description(client: httpx.Client) -> None:
