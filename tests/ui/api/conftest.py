@@ -88,6 +88,9 @@ def _turn(request: TurnRequest) -> Turn:
 class Server:
     """uvicorn in a thread, as `llmrec serve` runs it; `opening` makes the application inside the thread's loop."""
 
+    state: Path
+    """The file of conversations and memory, where there is one."""
+
     def __init__(self, opening: AbstractAsyncContextManager[Any]) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -173,8 +176,9 @@ async def _open(workspace: Path, settings: Settings) -> AsyncIterator[Any]:
 @pytest.fixture(scope="session")
 def server(demo_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real assistant without keys."""
-    state = f"sqlite:{tmp_path_factory.mktemp('state') / 'state.sqlite'}"
-    server = Server(_open(demo_workspace, make_settings(state=state)))
+    state = tmp_path_factory.mktemp("state") / "state.sqlite"
+    server = Server(_open(demo_workspace, make_settings(state=f"sqlite:{state}")))
+    server.state = state
     yield server
     server.stop()
 

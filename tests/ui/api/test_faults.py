@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import socket
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -215,3 +217,13 @@ def test_logs_name_the_request_and_no_texts(serve_faulty: Callable[..., Any], ca
 def test_a_request_id_that_could_forge_log_lines_is_replaced(client: httpx.Client) -> None:
     for bad in ("a b", "x" * 65, '"}'):
         assert client.get("/health", headers={"x-request-id": bad}).headers["x-request-id"] != bad
+
+
+def test_a_turn_on_a_locked_database_is_503_and_works_afterwards(server: Any) -> None:
+    with closing(sqlite3.connect(server.state, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = httpx.post(server.url + CHAT, json=body("hi", metadata={"thread": "new"}), timeout=60)
+        other.execute("ROLLBACK")
+    assert refused.status_code == 503
+    assert "locked" in error_of(refused)["message"]
+    assert httpx.post(server.url + CHAT, json=body("hi", metadata={"thread": "new"}), timeout=60).status_code == 200
