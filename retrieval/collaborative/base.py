@@ -26,7 +26,7 @@ _NOBODY = np.empty(0, np.int32)
 
 
 class HistoryRecommender(ABC):
-    """A `Recommender` whose scores depend on the set of items in a person's history alone.
+    """A `Recommender` whose scores depend on the items of a person's history alone.
 
     - It knows the items with at least one positive event; others are unknown to it, as the contract says.
     - A known user's history is that of the fitted data and of `update`. A history without any item that the model has
@@ -46,12 +46,14 @@ class HistoryRecommender(ABC):
     # --- For subclasses -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _fit(self, matrix: sparse.csr_matrix, progress: Progress) -> NDArray[np.bool_]:
-        """Learn from the binary matrix (users x known items); tell for each item if the model can reason from it."""
+    def _fit(self, matrix: sparse.csr_matrix, dataset: Dataset, progress: Progress) -> NDArray[np.bool_]:
+        """Learn from the binary matrix (users x known items) and, where it uses content, the items of `dataset`; tell
+        for each known item if the model can reason from it."""
 
     @abstractmethod
     def _score(self, histories: sparse.csr_matrix) -> NDArray[np.float32]:
-        """New C-contiguous scores (rows, known items) of binary histories (rows x known items)."""
+        """New C-contiguous scores (rows, known items) of binary histories (rows x known items), in which the columns of
+        each row stand in the order of time, oldest first."""
 
     def _similar(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Similarity (rows, known items) to the items at `positions`: by default what they alone recommend."""
@@ -74,11 +76,11 @@ class HistoryRecommender(ABC):
         known = np.arange(matrix.shape[1]) if self.knows_all_items else np.flatnonzero(counts)
         self._items = Index(dataset.item_index.ids[known])
         self._users = dataset.user_index
-        self._histories = matrix[:, known].tocsr()
+        self._histories = _csr([self._positions(dataset.histories.get(user, ())) for user in self._users], len(known))
         self._disliked = _disliked(dataset, self._items, self._histories)
         self._popularity = (counts[known] / max(matrix.shape[0], 1)).astype(np.float32)
         self._updated: dict[str, NDArray[np.int32]] = {}
-        self._informative = self._fit(self._histories, progress)
+        self._informative = self._fit(matrix[:, known].tocsr(), dataset, progress)
         return self
 
     @property
@@ -90,7 +92,7 @@ class HistoryRecommender(ABC):
         self, users: Sequence[Who], k: int = 10, *, within: Sequence[str] | None = None, exclude_seen: bool = True
     ) -> Recommendations:
         """The k best items for each person; ids in `within` that the model does not know are left out."""
-        columns = None if within is None else self._positions(within)
+        columns = None if within is None else np.sort(self._positions(within))
         histories, disliked = self._people(users)
         found = []
         for block in self._blocks(len(users)):
@@ -187,8 +189,8 @@ class HistoryRecommender(ABC):
         return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
     def _positions(self, ids: Sequence[str]) -> NDArray[np.int64]:
-        """Sorted distinct positions of the ids that are known."""
-        positions = np.unique(self._fitted._items.positions(ids))
+        """Distinct positions of the ids that are known, in their order."""
+        positions = self._fitted._items.positions(dict.fromkeys(ids))
         return positions[positions >= 0]
 
     def _history(self, user: str) -> NDArray[np.int32]:
@@ -245,7 +247,7 @@ def _csr(rows: Sequence[NDArray], columns: int) -> sparse.csr_matrix:
     """Binary CSR matrix from the positions of each row."""
     indptr = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=indptr[1:])
-    indices = np.concatenate(rows) if len(rows) else _NOBODY
+    indices = np.concatenate([_NOBODY, *rows]).astype(np.int32, copy=False)
     return _binary(indices, indptr, (len(rows), columns))
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from scipy import linalg, sparse
 
 from llmrec.contracts import Config, Progress
+from llmrec.data.dataset import Dataset
 from llmrec.retrieval.collaborative.arrays import Arrays
 from llmrec.retrieval.collaborative.base import HistoryRecommender
 from llmrec.retrieval.collaborative.neighbours import nearest_neighbours
@@ -43,7 +44,7 @@ class EASE(HistoryRecommender):
         """Whether the weights are the closed form rather than its sparse approximation."""
         return isinstance(self._weights, np.ndarray)
 
-    def _fit(self, matrix: sparse.csr_matrix, progress: Progress) -> NDArray[np.bool_]:
+    def _fit(self, matrix: sparse.csr_matrix, dataset: Dataset, progress: Progress) -> NDArray[np.bool_]:
         self._weights: NDArray[np.float32] | sparse.csr_matrix
         if matrix.shape[1] <= self.config.exact_items:
             self._weights = exact_weights(matrix, self.config.regularization, progress)

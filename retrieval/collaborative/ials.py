@@ -9,6 +9,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from llmrec.contracts import Config, Progress
+from llmrec.data.dataset import Dataset
 from llmrec.retrieval.collaborative.arrays import Arrays
 from llmrec.retrieval.collaborative.base import HistoryRecommender
 
@@ -34,7 +35,7 @@ class IALS(HistoryRecommender):
     config_type = IALSConfig
     config: IALSConfig
 
-    def _fit(self, matrix: sparse.csr_matrix, progress: Progress) -> NDArray[np.bool_]:
+    def _fit(self, matrix: sparse.csr_matrix, dataset: Dataset, progress: Progress) -> NDArray[np.bool_]:
         c = self.config
         factors = np.zeros((matrix.shape[1], c.factors), np.float32)
         if matrix.nnz:

@@ -10,6 +10,7 @@ from pydantic import Field
 from scipy import sparse
 
 from llmrec.contracts import Config, Progress
+from llmrec.data.dataset import Dataset
 from llmrec.retrieval.collaborative.arrays import Arrays
 from llmrec.retrieval.collaborative.base import HistoryRecommender
 from llmrec.retrieval.collaborative.neighbours import nearest_neighbours
@@ -31,7 +32,7 @@ class ItemToItem(HistoryRecommender):
     config_type = ItemToItemConfig
     config: ItemToItemConfig
 
-    def _fit(self, matrix: sparse.csr_matrix, progress: Progress) -> NDArray[np.bool_]:
+    def _fit(self, matrix: sparse.csr_matrix, dataset: Dataset, progress: Progress) -> NDArray[np.bool_]:
         if self.config.weighting == "tfidf":
             lengths = np.diff(matrix.indptr)
             # Never zero: somebody who chose nearly everything still says a little.

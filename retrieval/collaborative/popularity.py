@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from llmrec.contracts import Config, Progress
+from llmrec.data.dataset import Dataset
 from llmrec.retrieval.collaborative.arrays import Arrays
 from llmrec.retrieval.collaborative.base import HistoryRecommender
 
@@ -26,7 +27,7 @@ class Popularity(HistoryRecommender):
     config_type = PopularityConfig
     knows_all_items: ClassVar[bool] = True
 
-    def _fit(self, matrix: sparse.csr_matrix, progress: Progress) -> NDArray[np.bool_]:
+    def _fit(self, matrix: sparse.csr_matrix, dataset: Dataset, progress: Progress) -> NDArray[np.bool_]:
         return np.zeros(matrix.shape[1], bool)  # no item tells anything about a person
 
     def _score(self, histories: sparse.csr_matrix) -> NDArray[np.float32]:
