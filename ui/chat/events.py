@@ -21,9 +21,10 @@ from llmrec.acts import Act, ActKind
 from llmrec.agents.conversation.answer import preferences
 from llmrec.agents.conversation.fold import State
 from llmrec.errors import LlmrecError, UnknownName, UserError
-from llmrec.settings import ALL
+from llmrec.settings import ALL, Settings
 from llmrec.turn import Preference, Stage, Turn, TurnRequest
 from llmrec.ui.api.access import Principal
+from llmrec.ui.api.gate import RateLimit
 from llmrec.ui.chat.render import Renderer
 
 if TYPE_CHECKING:
@@ -62,14 +63,19 @@ far, because the browser may skip all but the last."""
 class Desk:
     """Answers the page's events."""
 
-    def __init__(self, assistant: Assistant, renderer: Renderer, *, signed: bool) -> None:
-        self.assistant, self.renderer, self.signed = assistant, renderer, signed
+    def __init__(self, assistant: Assistant, renderer: Renderer, settings: Settings) -> None:
+        self.assistant, self.renderer = assistant, renderer
+        self.signed = bool(settings.keys)
+        self.concurrency = settings.limits.concurrency
+        self._rate = RateLimit(settings.limits.requests_per_minute)
 
     async def answer(self, raw: Any, principal: Principal) -> AsyncGenerator[Pieces]:
         """The pieces for one event; failures become a sentence in the conversation."""
         name = raw.get("id") if isinstance(raw, dict) else None
         head: Pieces = {"for": name if isinstance(name, str) else "", "phase": "done"}
         try:
+            if self._rate.take(principal.owner):
+                raise UserError("this is faster than the server allows: wait a moment and try again")
             event = PageEvent.model_validate(raw)
             # As the user's key allows; raises for the users of others.
             user = principal.user(event.user)

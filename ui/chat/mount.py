@@ -32,12 +32,11 @@ def mount_chat(app: FastAPI, assistant: Assistant, settings: Settings) -> FastAP
     from llmrec.ui.chat import page  # Gradio takes seconds to import
 
     renderer, sign_in = Renderer(assistant), SignIn(settings)
-    signed = bool(settings.keys)
-    desk = Desk(assistant, renderer, signed=signed)
-    if signed:
+    desk = Desk(assistant, renderer, settings)
+    if desk.signed:
         app.include_router(router(sign_in, renderer.login))
     app.add_middleware(_Policy)
-    return page.mount(app, page.build(desk, sign_in), sign_in.check if signed else None)
+    return page.mount(app, page.build(desk, sign_in), sign_in.check if desk.signed else None)
 
 
 class _Policy:

@@ -118,7 +118,7 @@ function receive(pieces) {
   if (pieces.sheet) { fill("sheet", pieces.sheet); openSheet(); }
   if (pieces.download) download(pieces.download);
   if (pieces.status) slot("status").textContent = pieces.status;
-  app.classList.toggle("begun", Boolean(place.thread));
+  app.querySelectorAll("[data-needs-thread]").forEach((button) => { button.disabled = !place.thread; });
   keep();
   if (!done) return;
   if (op === "open") { started = true; app.classList.add("ready"); scroller.scrollTop = scroller.scrollHeight; }
@@ -202,10 +202,8 @@ app.addEventListener("click", (event) => {
   if (!button || !app.contains(button)) return;
   const data = button.dataset;
   if ("acts" in data) {
-    if (app.classList.contains("busy") && waiting.length > 2) return;
-    if ("needsThread" in data && !place.thread) return;
-    mark(button);
-    send({ op: "turn", acts: JSON.parse(data.acts) }, data.say);
+    if (app.classList.contains("busy") && (button.closest(".question") || waiting.length > 2)) return;
+    click(button);
     closeDrawer();
   } else if ("ask" in data) send({ op: "turn", text: data.ask });
   else if ("choice" in data) choose(button);
@@ -221,11 +219,26 @@ app.addEventListener("click", (event) => {
   else if ("themeToggle" in data) toggleTheme();
 });
 
-// What was clicked shows at once, before the server answers.
-function mark(button) {
-  const card = button.closest(".card");
-  button.setAttribute("data-done", "");
-  if (card && button.classList.contains("away")) card.classList.add("gone");
+// What was clicked shows at once, before the server answers. A deed clicked again is withdrawn.
+function click(button) {
+  const acts = JSON.parse(button.dataset.acts), deed = button.matches(".deed[aria-pressed]");
+  const pressed = deed && button.getAttribute("aria-pressed") === "true";
+  if (deed && performance.now() - (button.clicked ?? -1e4) < 500) return;  // a double click is one
+  button.clicked = performance.now();
+  if (deed) show(button.closest(".card").dataset.item, acts[0].kind, !pressed);
+  else if (button.classList.contains("answer")) button.setAttribute("aria-pressed", "true");
+  if (pressed) send({ op: "turn", acts: acts.map((act) => ({ ...act, remove: true })) }, `Forget: ${button.ariaLabel}`);
+  else send({ op: "turn", acts }, button.dataset.say);
+}
+
+// The last thing said of an item holds, on every card that it has.
+function show(item, kind, pressed) {
+  for (const card of log.querySelectorAll(".card")) {
+    if (card.dataset.item !== item) continue;
+    for (const deed of card.querySelectorAll(".deed[aria-pressed]")) {
+      deed.setAttribute("aria-pressed", String(pressed && JSON.parse(deed.dataset.acts)[0].kind === kind));
+    }
+  }
 }
 
 function choose(button) {

@@ -32,7 +32,7 @@ def build(desk: Desk, sign_in: SignIn) -> gr.Blocks:
             inputs=None,
             outputs=view,
             show_progress="hidden",
-            concurrency_limit=None,
+            concurrency_limit=desk.concurrency,
             trigger_mode="multiple",
             api_visibility="private",
         )

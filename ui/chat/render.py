@@ -102,8 +102,9 @@ class Renderer:
         read = self.words.understood(turn.acts) if turn and request.text else []
         return self._render("person.html", text=text, read=read)
 
-    def agent(self, turn: Turn) -> str:
-        """The answer with its items, question, table and steps."""
+    def agent(self, turn: Turn, known: Sequence[Preference] | None = None) -> str:
+        """The answer with its items, question, table and steps; `known` is what is known by now, if more was said."""
+        said_of = {(entry.act.item_id, entry.act.kind.value) for entry in known or turn.preferences}
         wanted = {p.act.value for p in turn.preferences if p.act.kind is ActKind.ACCEPT and p.act.value}
         # The question has its own place, and what follows it speaks of the items below it.
         asked = turn.question.text if turn.question and turn.question.text in turn.text else ""
@@ -117,6 +118,7 @@ class Renderer:
             asked=bool(asked) or (turn.question is not None and not turn.text),
             small=(turn.question is not None and len(turn.items) <= SHORTLIST) or "comparison" in turn.data,
             wanted=wanted,
+            said_of=lambda item_id, kind: (item_id, kind) in said_of,
             starters=turn.starters[:4],
             table=turn.data.get("comparison"),
         )
@@ -127,8 +129,9 @@ class Renderer:
         counting = effective(records)
         resets = [at for at, record in enumerate(counting) if has(record.acts, ActKind.RESET)]
         shown = {record.id for record in (*counting[resets[-1] if resets else 0 :], *records[-1:])}
+        known = turns[-1][1].preferences if turns else []
         return "".join(
-            self.person(request, turn) + self.agent(turn) for request, turn in turns if turn.message_id in shown
+            self.person(request, turn) + self.agent(turn, known) for request, turn in turns if turn.message_id in shown
         )
 
     def working(self, stages: Sequence[Stage], text: str) -> str:

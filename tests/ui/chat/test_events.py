@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from llmrec.settings import Settings
 from llmrec.ui.api.access import Principal
 from llmrec.ui.chat.events import Desk
 from llmrec.ui.chat.render import Renderer
@@ -17,7 +18,7 @@ EVERYBODY = Principal("", ("*",))
 
 @pytest.fixture
 def desk(library: Any) -> Desk:
-    return Desk(library, Renderer(library), signed=False)
+    return Desk(library, Renderer(library), Settings())
 
 
 async def _all(desk: Desk, principal: Principal = EVERYBODY, **event: Any) -> list[dict[str, Any]]:
@@ -133,3 +134,11 @@ async def test_a_browser_that_leaves_stops_the_turn(desk: Desk, library: Any) ->
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not library.threads
+
+
+async def test_too_many_events_are_refused(library: Any) -> None:
+    slow = Settings.model_validate({"limits": {"requests_per_minute": 3}})
+    desk = Desk(library, Renderer(library), slow)
+    phases = [(await _last(desk, text=f"hello {at}"))["phase"] for at in range(5)]
+    assert phases == ["done"] * 3 + ["failed"] * 2
+    assert (await _last(desk, Principal("other", ("*",)), text="hello"))["phase"] == "done"
