@@ -37,6 +37,10 @@ _SPARE = 1.5
 """How many more neighbours than a loose filter should need are asked from Chroma."""
 
 
+Scored = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Catalogue positions and their similarities."""
+
+
 @dataclass(frozen=True)
 class _State:
     """What one search sees; replaced as a whole, so that a search never sees half a change."""
@@ -117,39 +121,30 @@ class SemanticIndex:
         if position < 0:
             raise UnknownName(f"there is no item {item_id!r} in the catalogue")
 
-        def rank() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        def rank() -> Scored:
             mask = catalogue.mask(filters)
             mask[position] = False
             return self.nearest(self.vectors([position])[0], k, mask)
 
         return _hits(catalogue, await pool.run(rank))
 
-    def rank(self, query: str, k: int, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def rank(self, query: str, k: int, mask: NDArray[np.bool_]) -> Scored:
         """Positions and similarities of the k items under `mask` that are nearest to the query."""
         text = query.strip()[:TEXT_LENGTH]
         if not text or k < 1 or not mask.any():
             return np.empty(0, np.int64), np.empty(0, np.float32)
         return self.nearest(self._embedder.embed([text])[0], k, mask)
 
-    def nearest(
-        self, vector: NDArray[np.float32], k: int, mask: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def nearest(self, vector: NDArray[np.float32], k: int, mask: NDArray[np.bool_]) -> Scored:
         """Positions and similarities of the k items under `mask` (n,) nearest to a unit vector (d,), best first."""
         state = self._state
         allowed = np.flatnonzero(mask)
-        if self._store is None or len(allowed) <= EXACT_ROWS:
-            return best(self._exact(vector, allowed, len(mask), state), k)
-        share = len(allowed) / len(mask)
-        asked = min(math.ceil(k / share * _SPARE) + len(state.changed), len(self._vectors.ids))
-        ids, similarities = self._store.nearest(vector, asked)
-        positions = state.catalogue.index.positions(ids)
-        fit = mask[positions] & ~np.isin(positions, list(state.changed))
-        if np.count_nonzero(fit) < k:  # the filter keeps what is far from the query
-            return best(self._exact(vector, allowed, len(mask), state), k)
-        scores = np.full(len(mask), -np.inf, np.float32)
-        scores[positions[fit]] = similarities[fit]
-        self._score_changed(scores, vector, state)
-        return best(np.where(mask, scores, -np.inf), k)
+        found = None
+        if self._store is not None and len(allowed) > EXACT_ROWS:
+            found = self._approximate(self._store, vector, k, mask, len(allowed) / len(mask), state)
+        positions, similarities = found or self._exact(vector, allowed, state)
+        order, scores = best(similarities, k)
+        return positions[order], scores
 
     def vectors(self, positions: Sequence[int]) -> NDArray[np.float32]:
         """Unit vectors (n, d) of items by catalogue position; zeros where the item has none yet."""
@@ -162,27 +157,43 @@ class SemanticIndex:
                 rows[row] = self._vectors.matrix[position]
         return rows
 
-    def _exact(
-        self, vector: NDArray[np.float32], allowed: NDArray[np.int64], n: int, state: _State
-    ) -> NDArray[np.float32]:
-        """Similarities (n,); -inf where not allowed or without a vector."""
-        scores = np.full(n, -np.inf, np.float32)
+    def _exact(self, vector: NDArray[np.float32], allowed: NDArray[np.int64], state: _State) -> Scored:
+        """All `allowed` positions (ascending) that have a vector, with their similarities."""
         matrix = self._vectors.matrix
-        rows = allowed[allowed < len(matrix)]
+        rows = allowed[: np.searchsorted(allowed, len(matrix))]
+        # Rather than a BLAS product, whose threads wait for each other for milliseconds where cores are busy.
         if len(rows) <= _GATHER * len(matrix):
-            scores[rows] = matrix[rows] @ vector
+            similarities = np.vecdot(matrix[rows], vector)
         else:
-            scores[rows] = (matrix @ vector)[rows]
-        self._score_changed(scores, vector, state)
-        forbidden = np.ones(n, bool)
-        forbidden[allowed] = False
-        scores[forbidden] = -np.inf
-        return scores
+            similarities = np.vecdot(matrix, vector)[rows]
+        return _merge(rows, similarities, *self._score_changed(vector, allowed, state))
 
-    def _score_changed(self, scores: NDArray[np.float32], vector: NDArray[np.float32], state: _State) -> None:
-        for position, similarity in zip(state.changed, state.extra @ vector if state.changed else (), strict=True):
-            if position < len(scores):
-                scores[position] = similarity
+    def _approximate(
+        self,
+        store: VectorStore,
+        vector: NDArray[np.float32],
+        k: int,
+        mask: NDArray[np.bool_],
+        share: float,
+        state: _State,
+    ) -> Scored | None:
+        """The neighbours that Chroma finds under a loose filter, or None where they are too few."""
+        asked = min(math.ceil(k / share * _SPARE) + len(state.changed), len(self._vectors.ids))
+        ids, similarities = store.nearest(vector, asked)
+        positions = state.catalogue.index.positions(ids)
+        order = np.argsort(positions)
+        positions, similarities = positions[order], similarities[order]
+        fit = mask[positions] & ~np.isin(positions, list(state.changed))
+        if np.count_nonzero(fit) < k:  # the filter keeps what is far from the query
+            return None
+        changed = self._score_changed(vector, np.flatnonzero(mask), state)
+        return _merge(positions[fit], similarities[fit], *changed)
+
+    def _score_changed(self, vector: NDArray[np.float32], allowed: NDArray[np.int64], state: _State) -> Scored:
+        """Those of the changed positions that are allowed, with their similarities."""
+        positions = np.fromiter(state.changed, np.int64, len(state.changed))
+        fit = np.isin(positions, allowed)
+        return positions[fit], np.vecdot(state.extra[fit], vector)
 
     # --- Changing -----------------------------------------------------------------------------------------------------
 
@@ -224,9 +235,24 @@ class SemanticIndex:
         return {position: self._kept[ids[position]][1] for position in texts}
 
 
+def _merge(
+    positions: NDArray[np.int64],
+    similarities: NDArray[np.float32],
+    changed: NDArray[np.int64],
+    changed_similarities: NDArray[np.float32],
+) -> Scored:
+    """Both in one, ascending by position; what changed replaces what was. `positions` ascend."""
+    if not len(changed):
+        return positions, similarities
+    kept = ~np.isin(positions, changed)
+    positions = np.concatenate([positions[kept], changed])
+    order = np.argsort(positions)
+    return positions[order], np.concatenate([similarities[kept], changed_similarities])[order]
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _hits(catalogue: Catalogue, ranked: tuple[NDArray[np.int64], NDArray[np.float32]]) -> list[Hit]:
+def _hits(catalogue: Catalogue, ranked: Scored) -> list[Hit]:
     return [Hit(str(catalogue.index.ids[p]), float(s)) for p, s in zip(*ranked, strict=True)]
