@@ -74,7 +74,7 @@ class Desk:
         name = raw.get("id") if isinstance(raw, dict) else None
         head: Pieces = {"for": name if isinstance(name, str) else "", "phase": "done"}
         try:
-            if self._rate.take(principal.owner):
+            if self._rate.take(principal.fingerprint):
                 raise UserError("this is faster than the server allows: wait a moment and try again")
             event = PageEvent.model_validate(raw)
             # As the user's key allows; raises for the users of others.
