@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -240,23 +240,30 @@ def make_library(folder: Path) -> Library:
 
 
 class Server:
-    """uvicorn in a thread, as `llmrec serve` runs it."""
+    """uvicorn in a thread, as `llmrec serve` runs it; `opened` makes the application inside its event loop."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+        self._opened = opened
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        end = time.monotonic() + 30
-        while not self._server.started:
+        end = time.monotonic() + 120
+        while self._server is None or not self._server.started:
             assert time.monotonic() < end and self._thread.is_alive(), "the server did not start"
             time.sleep(0.02)
 
+    async def _run(self) -> None:
+        async with self._opened() as app:
+            config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+            self._server = uvicorn.Server(config)
+            await self._server.serve(sockets=[self._socket])
+
     def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join(20)
 
 
 @pytest.fixture
@@ -266,22 +273,30 @@ def library(tmp_path: Path) -> Library:
 
 @pytest.fixture
 def serve(library: Library) -> Iterator[Callable[..., Server]]:
-    """`serve(keys=...)` starts API and page around the library."""
+    """`serve(keys=...)` starts API and page around the library, or around the assistant of a workspace."""
+    from llmrec.agents.assistant import Assistant
     from llmrec.ui.api import create_app
     from llmrec.ui.chat import mount_chat
 
     servers: list[Server] = []
 
-    def start(**changes: Any) -> Server:
+    def start(workspace: Path | None = None, **changes: Any) -> Server:
         settings = Settings.model_validate(changes)
-        app = mount_chat(create_app(library, settings), library, settings)  # type: ignore[arg-type]
-        servers.append(Server(app))
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Any]:
+            if workspace is None:
+                yield mount_chat(create_app(library, settings), library, settings)  # type: ignore[arg-type]
+                return
+            async with await Assistant.open(workspace, settings) as assistant:
+                yield mount_chat(create_app(assistant, settings), assistant, settings)
+
+        servers.append(Server(opened))
         return servers[-1]
 
     yield start
     for server in servers:
-        with suppress(Exception):
-            server.stop()
+        server.stop()
 
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -291,3 +291,43 @@ def test_signing_in(serve: Serve, visit: Visit, library: Any) -> None:
     tab.click("[data-op=people]")
     tab.click("text=Sign out")
     tab.wait_for_selector("#key")
+
+
+def test_with_the_real_assistant(serve: Serve, visit: Visit, demo_workspace: Path, tmp_path: Path) -> None:
+    server = serve(demo_workspace, state=f"sqlite:{tmp_path / 'state.sqlite'}")
+    tab = visit(server.url)
+    tab.click("[data-op=people]")
+    tab.locator("dialog [data-person]").nth(1).click()
+    tab.wait_for_selector(".welcome")
+    total = tab.inner_text("[data-count]")
+    tab.locator(".starter").first.click()
+    _answered(tab)
+    _say(tab, "hello")
+    for _ in range(3):
+        answers = tab.locator(".agent:last-child .answer.no")
+        if answers.count():
+            answers.first.click()
+            if tab.locator(".agent:last-child [data-settle]").count():
+                tab.locator("[data-settle]").last.click()
+            _answered(tab)
+    assert tab.locator(".side .chip").count() > 0 and tab.inner_text("[data-count]") != total
+    _click(tab, "text=Show me results")
+    cards = tab.locator(".agent:last-child .card")
+    assert cards.count() > 3 and cards.locator(".path").count() == cards.count()
+    away = cards.first.locator(".title").inner_text()
+    _click(tab, f'[aria-label="Not for me: {away}"]')
+    _click(tab, "text=Show me results")
+    assert away not in tab.locator(".agent:last-child .card .title").all_inner_texts()
+    kept = _log(tab)
+    _click(tab, "text=Compare the first")
+    assert tab.locator(".compare").count() == 1
+    tab.reload()
+    tab.wait_for_selector(".llmrec.ready")
+    assert _log(tab).startswith(kept[:200])
+    tab.click("[data-op=memory]")
+    tab.wait_for_selector("dialog .memories")
+    assert away in tab.inner_text("dialog")
+    tab.keyboard.press("Escape")
+    _click(tab, "text=Undo")
+    _click(tab, "text=Start over")
+    assert tab.locator(".person").count() == 1
