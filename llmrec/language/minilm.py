@@ -48,7 +48,7 @@ class MiniLM:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(LONGEST)
-        self._workers = _single_threaded_workers(len(os.sched_getaffinity(0)))
+        self._workers = _single_threaded_workers(_cores())
 
     def embed(self, texts: Sequence[str], progress: Progress = no_progress) -> NDArray[np.float32]:
         """(n, 384) unit vectors; text beyond 256 tokens is not read."""
@@ -106,6 +106,11 @@ class MiniLM:
                 x = norm(x + linear(inner, layer + "output.dense"), layer + "output.LayerNorm")
             pooled = (x * real[:, :, None]).sum(1)  # the mean's divisor cancels in the next line
             return functional.normalize(pooled).numpy()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _single_threaded_workers(count: int) -> ThreadPoolExecutor:
