@@ -8,7 +8,7 @@ import sys
 import typer
 
 from llmrec.errors import LlmrecError
-from llmrec.ui.cli import ask, build, doctor, live, measure, serve
+from llmrec.ui.cli import adapters, ask, build, doctor, live, measure, serve
 from llmrec.ui.cli.console import stderr
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ def _options(
     )
 
 
-for module in (serve, build, ask, live, measure, doctor):
+for module in (serve, build, ask, live, adapters, measure, doctor):
     module.register(app)
 
 
