@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,8 @@ from llmrec.filters import Filter
 FOUND = 200
 """Search results that count as found."""
 _NEIGHBOURS = 200
+_TIED = 20
+"""Liked items that explanations look at."""
 _CACHED_FLOATS = 8_000_000
 """Floats that each cache of arrays may hold: 32 MB."""
 _POPULAR_SHARE = 0.1
@@ -48,9 +50,9 @@ class LiveWorld:
         """See `conversation.World`."""
         return await self.reader.understand(text, asked, shown)
 
-    def reword(self, draft: str, text: str) -> AsyncIterator[str] | None:
+    async def reword(self, draft: str, text: str) -> tuple[str, str]:
         """See `conversation.World`."""
-        return None
+        return await self.reader.reword(draft, text)
 
     async def find(self, query: str, filters: Sequence[Filter] = ()) -> NDArray[np.int64]:
         """See `conversation.World`; the best `FOUND` items."""
@@ -81,14 +83,19 @@ class LiveWorld:
 
     def _prior(self, user: str | None, liked: Sequence[str]) -> NDArray[np.float32]:
         history = [*self.history(user), *reversed(liked)]
-        scores = self._scores(history) if history and self.model is not None else None
-        return log_prior(scores, self.popularity)
+        scores = self.together(history)
+        return log_prior(scores, self.popularity, len(history) if scores is not None else 0)
 
-    def _scores(self, history: Sequence[str]) -> NDArray[np.float32]:
-        assert self.model is not None
-        scores = np.zeros(len(self.catalogue), np.float32)
-        scores[self._columns] = self.model.score([history])[0]
-        return scores
+    def together(self, history: Sequence[str]) -> NDArray[np.float32] | None:
+        """Scores (n,) of what people choose together with a history, 0 for new items; None where nothing is known."""
+        if self.model is None or not history:
+            return None
+        scores, nobody = self.model.score([history, []])
+        if np.array_equal(scores, nobody):
+            return None
+        aligned = np.zeros(len(self.catalogue), np.float32)
+        aligned[self._columns] = scores
+        return aligned
 
     @property
     def popularity(self) -> NDArray[np.float32]:
@@ -129,21 +136,13 @@ class LiveWorld:
         return similarity / max(float(similarity.max()), 1e-6)
 
     def _together(self, item_id: str) -> NDArray[np.float32] | None:
-        near = self._near(item_id)
+        """Items that people like together with this one."""
+        near = self.model.similar([item_id], _NEIGHBOURS).row(0) if self.model is not None else []
         if not near:
             return None
         similarity = np.zeros(len(self.catalogue), np.float32)
-        positions = self.catalogue.index.positions(near)
-        weights = np.fromiter(near.values(), np.float32)[positions >= 0]
-        similarity[positions[positions >= 0]] = weights / weights.max()
-        return similarity
-
-    def _near(self, item_id: str) -> dict[str, float]:
-        """Items that people like together with this one, and how much."""
-        if self.model is None:
-            return {}
-        model = self.model
-        return self._neighbours.get(item_id, lambda: dict(model.similar([item_id], _NEIGHBOURS).row(0)))
+        similarity[self.catalogue.index.positions(name for name, _ in near)] = [score for _, score in near]
+        return similarity / max(float(similarity.max()), 1e-6)
 
     def _shared(self, item_id: str) -> NDArray[np.float32] | None:
         row = self._attribute_rows[[self.catalogue.index.position(item_id)]]
@@ -161,12 +160,14 @@ class LiveWorld:
         return similarity
 
     def ties(self, liked: Sequence[str], shown: Sequence[str]) -> Ties:
-        """See `conversation.World`."""
-        weights = np.zeros((len(liked), len(shown)), np.float32)
-        for row, item_id in enumerate(liked):
-            near = self._near(item_id)
-            weights[row] = [near.get(other, 0.0) for other in shown]
-        return Ties(tuple(liked), weights)
+        """See `conversation.World`; the newest `_TIED` of `liked` count."""
+        liked = tuple(liked[:_TIED])
+        if self.model is None or not liked or not shown:
+            return Ties(liked, np.zeros((len(liked), len(shown)), np.float32))
+        scores = self.model.score([[], *([name] for name in liked)], shown)
+        # What the model knows nothing of is answered like nobody at all, by popularity.
+        known = (scores[1:] != scores[0]).any(axis=1, keepdims=True)
+        return Ties(liked, np.where(known, np.maximum(scores[1:], 0), 0))
 
     # --- Derived ------------------------------------------------------------------------------------------------------
 
@@ -194,10 +195,6 @@ class LiveWorld:
     @cached_property
     def _similarities(self) -> LRU[tuple[str, bool], NDArray[np.float32]]:
         return LRU(self._cache_size)
-
-    @cached_property
-    def _neighbours(self) -> LRU[str, dict[str, float]]:
-        return LRU(2000)
 
     @property
     def _cache_size(self) -> int:

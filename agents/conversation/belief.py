@@ -19,6 +19,10 @@ from llmrec.data.catalogue import Catalogue
 NOISE = 0.01
 """Rate of wrong answers: low, since people who ask for jazz want jazz, but enough to come back from a slip."""
 
+TEMPERATURE = 0.15
+"""Of EASE scores: what makes their softmax a calibrated probability."""
+_POPULARITY = 0.25
+"""Weight of the log popularity for somebody with a long history."""
 _QUERY_DECAY = 1.5
 """Exponent of the relevance of search results: P(target at rank r) is proportional to r ** -1.5 (a Zipf law)."""
 
@@ -147,17 +151,15 @@ def top_positions(weights: NDArray[np.float32], k: int) -> NDArray[np.int64]:
 
 
 def log_prior(
-    scores: NDArray[np.float32] | None,
-    popularity: NDArray[np.float32],
-    temperature: float = 0.25,
-    popularity_weight: float = 0.5,
+    scores: NDArray[np.float32] | None, popularity: NDArray[np.float32], known: int = 0
 ) -> NDArray[np.float32]:
-    """Log-prior (n,): collaborative scores / temperature and half the log popularity.
+    """Log-prior (n,) from collaborative scores of a history of `known` items and `popularity` (n,), counts of events.
 
     `scores` None is an anonymous person; items that the model does not know may be -inf and count as 0, so that cold
-    items stay reachable. `popularity` (n,) counts positive events.
+    items stay reachable. What everybody likes says less, the more is known of somebody. Temperature and weights
+    maximise the likelihood of held-out last events on ml-100k, lastfm-star and amazon-beauty together.
     """
-    prior = np.float32(popularity_weight) * np.log1p(popularity, dtype=np.float32)
+    prior = np.float32(_POPULARITY + (1 - _POPULARITY) / (1 + known)) * np.log1p(popularity, dtype=np.float32)
     if scores is not None:
-        prior = prior + np.where(np.isfinite(scores), scores, 0).astype(np.float32) / np.float32(temperature)
+        prior = prior + np.where(np.isfinite(scores), scores, 0).astype(np.float32) / np.float32(TEMPERATURE)
     return prior

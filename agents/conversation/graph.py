@@ -65,6 +65,8 @@ class TurnState(TypedDict, total=False):
     log: list[dict[str, Any]]
     """`fold.Record`s as JSON values."""
     request: Annotated[TurnRequest, UntrackedValue]
+    records: Annotated[list[Record], UntrackedValue]
+    """`log` read."""
     acts: Annotated[tuple[Act, ...], UntrackedValue]
     unknown: Annotated[list[str], UntrackedValue]
     reacted: Annotated[tuple[Act, ...], UntrackedValue]
@@ -130,7 +132,8 @@ async def _understand(state: TurnState, runtime: Runtime[Context]) -> tuple[Upda
     world = context.world
     if context.continues and not state.get("log"):
         raise UnknownName(f"there is no conversation {context.thread!r} of this user: start one without a thread")
-    before = fold(records(state.get("log", []), context.message_id))
+    log = records(state.get("log", []), context.message_id)
+    before = fold(log)
     acts = list(request.acts)
     text = request.text.strip()
     by = ""
@@ -148,7 +151,7 @@ async def _understand(state: TurnState, runtime: Runtime[Context]) -> tuple[Upda
         elif missing:
             unknown.append(missing)
     kinds = ", ".join(act.kind.value for act in known) or "nothing"
-    return {"acts": tuple(known), "unknown": unknown, "before": before}, kinds + by
+    return {"records": log, "acts": tuple(known), "unknown": unknown, "before": before}, kinds + by
 
 
 def _missing(world: World, act: Act) -> str | None:
@@ -169,7 +172,7 @@ def _missing(world: World, act: Act) -> str | None:
 async def _believe(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str]:
     context, request, acts = runtime.context, state["request"], state["acts"]
     world = context.world
-    log = records(state.get("log", []), context.message_id)
+    log = state["records"]
     counting = effective([*log, Record(id=context.message_id, acts=acts)])
     update: Update = {"reacted": acts}
     if has(acts, ActKind.UNDO) and len(acts) == 1:
@@ -179,25 +182,45 @@ async def _believe(state: TurnState, runtime: Runtime[Context]) -> tuple[Update,
             record.model_copy(update={"asked": (), "shown": (), "listed": False}) for record in counting[-1:]
         ]
     after = fold(counting)
+    if not context.dry:
+        await _take_back(context, request, acts, log)
     memory = await context.store.memory(request.owner, request.user) if request.user else []
-    memory = _standing(memory, context.thread, {record.id for record in counting}, acts)
+    memory = _standing(memory, acts)
     found = await world.find(after.query, after.filters) if after.query else None
     weighed = await pool.run(weigh, world, request.user, after, memory, found)
     update |= {"after": after, "memory": memory, "weighed": weighed}
     return update, f"{weighed.belief.candidates_left} candidates left"
 
 
-def _standing(memory: list[MemoryEntry], thread: str, counting: set[str], acts: Sequence[Act]) -> list[MemoryEntry]:
-    """The entries that still hold after this turn: neither undone nor withdrawn nor deleted by it."""
-    if any(act.kind == ActKind.MEMORY and act.value == "delete" for act in acts):
-        return []
-    withdrawn = {(act.kind, act.item_id or act.value) for act in acts if act.remove}
-    return [
-        entry
-        for entry in memory
-        if (entry.thread != thread or entry.message_id in counting)
-        and (answer.MEMORY_ACTS[entry.kind], entry.target) not in withdrawn
-    ]
+async def _take_back(context: Context, request: TurnRequest, acts: Sequence[Act], log: Sequence[Record]) -> None:
+    """What this turn takes out of long-term memory: what an undone message left there, withdrawn entries, or all."""
+    owner, user, store = request.owner, request.user, context.store
+    if not user:
+        return
+    record = undone(log) if has(acts, ActKind.UNDO) else None
+    if record is not None:
+        await store.revert(owner, user, record.id, context.thread)
+    if _deletes(acts):
+        await store.delete_all(owner, user)
+    withdrawn = _withdrawn(acts)
+    for entry in await store.memory(owner, user) if withdrawn else ():
+        if (answer.MEMORY_ACTS[entry.kind], entry.target) in withdrawn:
+            await store.forget(owner, user, entry.id)
+
+
+def _standing(memory: Sequence[MemoryEntry], acts: Sequence[Act]) -> list[MemoryEntry]:
+    """The entries that hold after this turn, also where it is replayed and takes nothing out."""
+    withdrawn = _withdrawn(acts)
+    kept = [] if _deletes(acts) else memory
+    return [entry for entry in kept if (answer.MEMORY_ACTS[entry.kind], entry.target) not in withdrawn]
+
+
+def _deletes(acts: Sequence[Act]) -> bool:
+    return any(act.kind == ActKind.MEMORY and act.value == "delete" for act in acts)
+
+
+def _withdrawn(acts: Sequence[Act]) -> set[tuple[ActKind, str | None]]:
+    return {(act.kind, act.item_id or act.value) for act in acts if act.remove}
 
 
 async def _decide(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str]:
@@ -224,7 +247,7 @@ async def _act(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str
         scores = {name: weighed.belief.probability(name) for name in ids}
         items = answer.cards(world, after, request.user, scores, weighed.liked, weighed.found)
         question = answer.question(world, weighed.belief, after, request.user, decision.attributes)
-        if has(acts, ActKind.WHY) and question is not None:
+        if has(acts, ActKind.WHY) and question is not None and state["before"].asked:
             data["why"] = question.why
         return {"items": items, "question": question, "data": data}
 
@@ -232,7 +255,7 @@ async def _act(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str
     if any(act.kind == ActKind.MEMORY for act in acts):
         update["data"] |= await _answer_memory(context, request, acts, state["memory"])
     if not context.dry:
-        await _write_memory(context, request, acts, state)
+        await _remember(context, request, acts)
     return update, f"{len(update['items'])} items"
 
 
@@ -265,26 +288,14 @@ async def _answer_memory(
     return {"memory": [{"id": e.id, "kind": e.kind, "label": label} for e, label in labels]}
 
 
-async def _write_memory(context: Context, request: TurnRequest, acts: Sequence[Act], state: TurnState) -> None:
+async def _remember(context: Context, request: TurnRequest, acts: Sequence[Act]) -> None:
     """What this turn leaves in long-term memory; anonymous people have none."""
-    owner, user, store = request.owner, request.user, context.store
-    if not user:
+    if not request.user:
         return
-    if has(acts, ActKind.UNDO):
-        record = undone(records(state.get("log", []), context.message_id))
-        if record is not None:
-            await store.revert(owner, user, record.id, context.thread)
-    if any(act.kind == ActKind.MEMORY and act.value == "delete" for act in acts):
-        await store.delete_all(owner, user)
-    withdrawn = {(act.kind, act.item_id or act.value) for act in acts if act.remove}
-    if withdrawn:
-        for entry in await store.memory(owner, user):
-            if (answer.MEMORY_ACTS[entry.kind], entry.target) in withdrawn:
-                await store.forget(owner, user, entry.id)
     entries = [
         MemoryEntry(
-            owner=owner,
-            user=user,
+            owner=request.owner,
+            user=request.user,
             kind=_REMEMBER[act.kind],
             item_id=act.item_id,
             thread=context.thread,
@@ -293,13 +304,13 @@ async def _write_memory(context: Context, request: TurnRequest, acts: Sequence[A
         for act in acts
         if act.kind in _REMEMBER and act.item_id and not act.remove
     ]
-    await store.remember(entries)
+    await context.store.remember(entries)
 
 
 async def _say(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str]:
     context, request, acts = runtime.context, state["request"], state["acts"]
     world, after, decision, items = context.world, state["after"], state["decision"], state["items"]
-    log = records(state.get("log", []), context.message_id)
+    log = state["records"]
     facts = wording.Facts(
         acts=acts,
         text=request.text,
@@ -311,7 +322,8 @@ async def _say(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str
         data=state["data"],
     )
     draft = wording.words(world, facts, state["weighed"], decision, items, state["question"])
-    text = await _worded(world, draft, request.text, runtime)
+    text, note = (draft, "") if context.dry else await world.reword(draft, request.text)
+    runtime.stream_writer(text)
     shown = tuple(item.item_id for item in items)
     if decision.kind == "inform" and not has(acts, ActKind.COMPARE):
         shown = decision.items  # what was on the screen stays what "the second one" means
@@ -335,19 +347,6 @@ async def _say(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str
         preferences=answer.preferences(world.catalogue, after, state["memory"]),
         data={key: value for key, value in state["data"].items() if value and key != "why"},
     )
-    kept = [*(r.model_dump(mode="json", exclude_defaults=True) for r in log)]
-    kept.append(record.model_dump(mode="json", exclude_defaults=True))
-    return {"log": kept, "turn": turn}, "reworded" if text != draft else "templates"
-
-
-async def _worded(world: World, draft: str, text: str, runtime: Runtime[Context]) -> str:
-    """The draft, reworded by a language model where there is one, told to the stream as it comes."""
-    pieces = None if runtime.context.dry else world.reword(draft, text)
-    if pieces is None:
-        runtime.stream_writer(draft)
-        return draft
-    said = ""
-    async for piece in pieces:
-        said += piece
-        runtime.stream_writer(piece)
-    return said
+    kept = [*state.get("log", [])[: len(log)], record.model_dump(mode="json", exclude_defaults=True)]
+    by = "language-model" if text != draft else "templates"
+    return {"log": kept, "turn": turn}, f"{by}: {note}" if note else by

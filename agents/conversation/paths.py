@@ -88,17 +88,17 @@ class Explainer:
         return [Why([self._you, *map(self._attribute, accepted), item], f"You asked for {values}")]
 
     def _by_item(self, at: int, had: list[str], item: Node, column: int, ties: Ties) -> list[Why]:
-        best: tuple[float, str, str | None] | None = None
+        strengths = np.zeros(len(ties.liked), np.float32)
+        if ties.weights.size:
+            strengths += np.maximum(ties.weights[:, column], 0)
         said = {*self._state.kept(ActKind.LIKE_ITEM), *self._state.kept(ActKind.MORE_LIKE)}
         for row, liked in enumerate(ties.liked):
-            weight = float(ties.weights[row, column]) if ties.weights.size else 0.0
-            shared = self._shared(liked, at) if weight > 0 or liked in said else None
-            strength = weight + (1.0 if liked in said and (shared or weight > 0) else 0.0)
-            if strength > 0 and (best is None or strength > best[0]):
-                best = (strength, liked, shared)
-        if best is None:
+            if liked in said and (strengths[row] > 0 or self._shared(liked, at)):
+                strengths[row] += 1  # what was said here says more than the past
+        if not strengths.any():
             return []
-        _, liked, shared = best
+        liked = ties.liked[int(strengths.argmax())]
+        shared = self._shared(liked, at)
         source = Node(kind="item", id=liked, label=say.title(self._catalogue, liked))
         if shared:
             reason = f"Like “{source.label}”, it has “{say.value_of(shared)}”"

@@ -107,7 +107,8 @@ def bound(condition: Filter) -> str:
     """`price<=100` is "price at most 100", `brand!=HP` is "not HP"."""
     words = {"<=": "at most", ">=": "at least", "<": "below", ">": "above", "!=": "not", "=": ""}[condition.operator]
     if condition.field in ("price", "year"):
-        return " ".join(filter(None, (condition.field, words, f"{float(condition.value):.12g}")))
+        number = f"{float(condition.value):.2f}".rstrip("0").rstrip(".")
+        return " ".join(filter(None, (condition.field, words, number)))
     return f"{words} {plain(str(condition.value))}".strip()
 
 

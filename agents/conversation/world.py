@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -36,8 +36,9 @@ class World(Protocol):
         """Positions of the items found for a query, best first."""
         ...
 
-    def reword(self, draft: str, text: str) -> AsyncIterator[str] | None:
-        """Another wording of the facts in `draft`, in pieces, as an answer to `text`; None without a language model."""
+    async def reword(self, draft: str, text: str) -> tuple[str, str]:
+        """Another wording of the facts in `draft`, as an answer to `text`, and why it is the draft itself ("" where it
+        is not, or where there is no language model)."""
         ...
 
     def prior(self, user: str | None, liked: Sequence[str] = ()) -> NDArray[np.float32]:
