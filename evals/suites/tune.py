@@ -22,10 +22,10 @@ Grid = dict[str, list[Any]]
 GRIDS: Mapping[str, Grid] = {
     "ease": {"regularization": [20, 50, 100, 200, 500, 1000]},
     "ials": {
-        "factors": [128, 256],
-        "regularization": [0.01, 1, 10],
-        "alpha": [2, 5, 10, 20],
-        "iterations": [10, 20],
+        "factors": [64, 128, 256],
+        "regularization": [0.01, 1, 20, 100],
+        "alpha": [5, 10, 20, 40, 80],
+        "iterations": [15],
     },
     "item-to-item": {"weighting": ["cosine", "tfidf"], "neighbours": [20, 50, 100, 200]},
 }

@@ -34,12 +34,12 @@ def two_tastes(users: int = 60, items: int = 40, seed: int = 0) -> Dataset:
         liked = rng.choice(alike, size=rng.integers(5, 13), replace=False)
         moments = enumerate([*liked, liked[0]])
         events += [_event(user, item, c.LIKE, moment) for moment, item in moments]
-        events.append(_event(user, rng.choice(other), c.DISMISS, 99))
+        events.append(_event(user, rng.choice(other), c.DISMISS, 3))
     return make_dataset([{c.ITEM: f"i{item}"} for item in range(items)], events, "two-tastes")
 
 
 def _event(user: int, item: int, event: str, moment: int) -> dict[str, Any]:
-    return {c.USER: f"u{user}", c.ITEM: f"i{item}", c.EVENT: event, c.TIMESTAMP: moment}
+    return {c.USER: f"u{user}", c.ITEM: f"i{item}", c.EVENT: event, c.TIMESTAMP: 100 * moment + user}
 
 
 def _frame(table: str, rows: Rows) -> pl.DataFrame:
