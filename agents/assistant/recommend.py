@@ -19,10 +19,12 @@ from llmrec.turn import RecommendedItem
 
 _TASTE = 10
 """Newest items of a history whose content counts."""
-_CONTENT = np.float32(5)
-"""Log-weight of full similarity in content beside popularity."""
-_TIE = np.float32(0.005)
-"""Weight of the log popularity beside EASE scores: more costs hits on held-out events."""
+_POPULAR = np.float32(0.3)
+"""Share of popularity beside content, where nobody shares the history."""
+_TIE = np.float32(0.02)
+"""Weight of popularity beside what people choose together: more costs hits on held-out events."""
+_LEVEL = 10
+"""Place in the list beside which the most alike new item stands."""
 _PERSONAL = 0.3
 """Share of taste in personal search and reranking; the rest is the query."""
 _DEPTH = 50
@@ -54,16 +56,19 @@ def _fused(world: LiveWorld, history: Sequence[str]) -> NDArray[np.float32]:
 
     Who has no history that others share gets what is alike in content and popular.
     """
-    popular = np.log1p(world.popularity, dtype=np.float32)
+    popular = _scaled(np.log1p(world.popularity, dtype=np.float32))
     alike = np.zeros(len(world.catalogue), np.float32)
     for item_id in history[-_TASTE:]:
-        alike += world.similarity(item_id)
-    alike /= max(float(alike.max()), 1e-6)
-    scores = world.together(history)
-    if scores is None:
-        return _CONTENT * alike + popular
-    level = np.partition(scores, -_TASTE)[-_TASTE] if len(scores) > _TASTE else scores.max()
-    return np.where(popular > 0, scores + _TIE * popular, alike * level).astype(np.float32)
+        alike += world.content(item_id)
+    alike = _scaled(alike)
+    together = world.together(history)
+    if together is None:
+        return (1 - _POPULAR) * alike + _POPULAR * popular
+    scores = _scaled(np.maximum(together, 0)) + _TIE * popular
+    known = world.catalogue.index.positions(history)
+    scores[known[known >= 0]] = 0
+    level = np.partition(scores, -_LEVEL)[-_LEVEL] if len(scores) > _LEVEL else scores.max()
+    return np.where(popular > 0, scores, alike * level)
 
 
 def _scores(world: LiveWorld, recommender: Recommender, history: Sequence[str]) -> NDArray[np.float32]:
@@ -149,6 +154,11 @@ def _capital(text: str) -> str:
 
 def _round(price: float) -> int:
     return max(1, round(price) if price < 20 else 10 * round(price / 10))
+
+
+def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divided by the largest."""
+    return values / max(float(values.max(initial=0)), 1e-6)
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,19 +121,32 @@ class LiveWorld:
     # --- Items --------------------------------------------------------------------------------------------------------
 
     def similarity(self, item_id: str) -> NDArray[np.float32]:
-        """See `conversation.World`: the mean of what is known, of togetherness, shared attributes and content."""
-        # The content is part of it only once search is open, which is soon after the start.
-        return self._similarities.get((item_id, self.search.ready is None), lambda: self._similarity(item_id))
+        """See `conversation.World`: the mean of what people choose together and of content."""
+        return self._cached(self._similarity, item_id)
+
+    def content(self, item_id: str) -> NDArray[np.float32]:
+        """Similarity (n,) to this item by attributes and text, 0..1: also of items that nobody has chosen."""
+        return self._cached(self._content, item_id)
+
+    def _cached(self, compute: Callable[[str], NDArray[np.float32]], item_id: str) -> NDArray[np.float32]:
+        # Texts are part of it only once search is open, which is soon after the start.
+        key = (compute.__name__, item_id, self.search.ready is None)
+        return self._similarities.get(key, lambda: compute(item_id))
 
     def _similarity(self, item_id: str) -> NDArray[np.float32]:
-        parts = [
-            part for part in (self._together(item_id), self._shared(item_id), self._alike(item_id)) if part is not None
-        ]
-        if not parts:
-            return np.zeros(len(self.catalogue), np.float32)
-        similarity: NDArray[np.float32] = np.mean(np.stack(parts), axis=0, dtype=np.float32)
-        similarity[self.catalogue.index.position(item_id)] = 0
-        return similarity / max(float(similarity.max()), 1e-6)
+        together = self._together(item_id)
+        content = self.content(item_id)
+        return content if together is None else self._scaled([together, content], item_id)
+
+    def _content(self, item_id: str) -> NDArray[np.float32]:
+        parts = [part for part in (self._shared(item_id), self._alike(item_id)) if part is not None]
+        return self._scaled(parts or [np.zeros(len(self.catalogue), np.float32)], item_id)
+
+    def _scaled(self, parts: Sequence[NDArray[np.float32]], item_id: str) -> NDArray[np.float32]:
+        """The mean of the parts, without the item itself, with 1 for the most similar."""
+        mean: NDArray[np.float32] = np.mean(np.stack(parts), axis=0, dtype=np.float32)
+        mean[self.catalogue.index.position(item_id)] = 0
+        return mean / max(float(mean.max()), 1e-6)
 
     def _together(self, item_id: str) -> NDArray[np.float32] | None:
         """Items that people like together with this one."""
@@ -193,7 +206,7 @@ class LiveWorld:
         return LRU(self._cache_size)
 
     @cached_property
-    def _similarities(self) -> LRU[tuple[str, bool], NDArray[np.float32]]:
+    def _similarities(self) -> LRU[tuple[str, str, bool], NDArray[np.float32]]:
         return LRU(self._cache_size)
 
     @property

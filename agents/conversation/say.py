@@ -16,7 +16,7 @@ _LONGEST_TITLE = 70
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\s]+")
 _JOINER = "\u2060"
 """Invisible; breaks what Markdown or HTML would read as a link, an image or a tag, and looks the same."""
-_MARKUP = re.compile(r"(\]|<|!|`|\|)(?=[(\[:a-zA-Z/!?`|])")
+_MARKUP = re.compile(r"\](?=[(\[:])|!(?=\[)|<(?=[a-zA-Z/!?])")
 _DECADE = re.compile(r"\d{4}s")
 _TRUE = ("true", "yes", "y")
 _KIND_FACETS = ("type", "product type", "kind", "category", "genre", "style", "form")
@@ -56,7 +56,7 @@ def plain(text: str, longest: int = _LONGEST_TITLE) -> str:
     text = _INVISIBLE.sub(" ", text).strip()
     if len(text) > longest:
         text = text[: longest - 1].rsplit(" ", 1)[0] + "…"
-    return _MARKUP.sub(rf"\1{_JOINER}", text)
+    return _MARKUP.sub(rf"\g<0>{_JOINER}", text)
 
 
 def title(catalogue: Catalogue, item_id: str) -> str:
