@@ -6,6 +6,7 @@ Robertson et al. 1994, in the variant of Lucene (Kamphuis et al. 2020), scored a
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections import Counter
@@ -44,6 +45,14 @@ def stems(text: str) -> list[str]:
     """
     stemmer, stop_words = _english()
     return stemmer.stemWords([word for word in _WORD.findall(text.lower()) if word not in stop_words])
+
+
+@cache
+def _bm25s() -> Any:
+    import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # its own choice is DEBUG
+    return bm25s.BM25
 
 
 @cache
@@ -107,9 +116,7 @@ class LexicalIndex:
         average = sum(map(len, documents)) / max(len(documents), 1)
         index = None
         if vocabulary:
-            from bm25s import BM25
-
-            index = BM25(k1=config.k1, b=config.b, method="lucene")
+            index = _bm25s()(k1=config.k1, b=config.b, method="lucene")
             index.index((documents, vocabulary), create_empty_token=False, show_progress=False)
         progress("indexing words", len(catalogue), len(catalogue))
         return cls(catalogue, index, average, config)
@@ -132,9 +139,7 @@ class LexicalIndex:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
         index = None
         if meta["words"]:
-            from bm25s import BM25
-
-            index = BM25.load(folder, mmap=True, show_progress=False)
+            index = _bm25s().load(folder, mmap=True, show_progress=False)
         loaded = cls(catalogue, index, meta["average_length"], LexicalConfig(**meta["config"]))
         loaded._documents = meta["documents"]
         return loaded
