@@ -41,4 +41,4 @@ class Act(BaseModel):
     item_id: str | None = None
     filter: Filter | None = None
     remove: bool = False
-    """Withdraw an earlier `accept`, `reject`, `dont_care`, `filter`, ... instead of adding it (the preference panel's cross)."""
+    """Withdraw an earlier act instead of adding one (the cross of the preference panel)."""

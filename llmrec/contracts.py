@@ -79,7 +79,7 @@ class Recommender(Protocol):
         ...
 
     def score(self, users: Sequence[Who], candidates: Sequence[str] | None = None) -> NDArray[np.float32]:
-        """Scores (n_users, n_candidates), higher is better; all items in `item_ids` order by default; unknown items -inf."""
+        """Scores (n_users, n_candidates), higher is better; without candidates all of `item_ids`; unknown items -inf."""
         ...
 
     def similar(self, items: Sequence[str], k: int = 10) -> Recommendations:
@@ -113,7 +113,9 @@ class Updatable(Protocol):
 class Ranker(Protocol):
     """Predicts the probability that a person reacts positively to an item."""
 
-    def predict(self, histories: Sequence[Sequence[str]], items: Sequence[str], at: Sequence[float] | None = None) -> NDArray[np.float32]:
+    def predict(
+        self, histories: Sequence[Sequence[str]], items: Sequence[str], at: Sequence[float] | None = None
+    ) -> NDArray[np.float32]:
         """Probability (n,) that history i continues with a positive reaction to items[i] at unix time at[i]."""
         ...
 
@@ -194,7 +196,7 @@ class Engine(Protocol):
         adapter: str | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[str]:
-        """Text deltas. With `schema` (a JSON schema), their concatenation is JSON that satisfies it, or `EngineNonsense`."""
+        """Text deltas. With `schema` (a JSON schema), they join to JSON that satisfies it, or `EngineNonsense`."""
         ...
 
     async def score(self, prompt: str, continuations: Sequence[str], *, adapter: str | None = None) -> list[float]:
@@ -218,7 +220,7 @@ class AdapterSource(Protocol):
     """Finds the PEFT folder behind an adapter name such as `search` or `user:42`."""
 
     def resolve(self, name: str) -> Path | None:
-        """A folder with `adapter_config.json` and `adapter_model.safetensors`, or None where the name is not its own."""
+        """A folder with `adapter_config.json` and `adapter_model.safetensors`; None where the name is not its own."""
         ...
 
 

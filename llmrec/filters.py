@@ -49,7 +49,9 @@ class Filter(BaseModel):
         """Read `price<=100`; raises `UserError` with an example where it cannot."""
         match = _PATTERN.match(text)
         if not match:
-            raise UserError(f"cannot read the filter {text!r}: write it like 'price<=100', 'brand!=HP' or 'attribute=jazz'")
+            raise UserError(
+                f"cannot read the filter {text!r}: write it like 'price<=100', 'brand!=HP' or 'attribute=jazz'"
+            )
         field, operator, value = match.groups()
         try:
             return cls(field=field.lower(), operator=operator, value=value)  # type: ignore[arg-type]

@@ -107,7 +107,8 @@ class PolicyContract:
         assert np.array_equal(belief.probabilities, before)
 
     def test_never_asks_again(self, catalogue: Catalogue) -> None:
-        policy, belief, asked = self.make(), PlainBelief.uniform(catalogue), set()
+        policy, belief = self.make(), PlainBelief.uniform(catalogue)
+        asked: set[str] = set()
         for turn in range(1, 4 * TURNS):
             action = policy.decide(belief, turn)
             if isinstance(action, Recommend):
