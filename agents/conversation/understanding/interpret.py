@@ -1,0 +1,381 @@
+"""From a message to typed acts by rules and learnt wordings; no language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec.acts import Act, ActKind
+from llmrec.data.catalogue import Catalogue
+from llmrec.filters import Filter
+
+from .clauses import Clause, Unit, canonical, split
+from .intents import Intents, content_words, default_intents, dialogue_words
+from .lexicon import FUNCTION, NEGATORS, words
+from .linker import Linker, Mention
+from .names import Names
+from .normalise import tokenise
+from .units import Reading, Shown, read
+
+_PLAIN = {
+    "undo": ActKind.UNDO, "reset": ActKind.RESET, "results": ActKind.RESULTS, "why": ActKind.WHY,
+    "memory": ActKind.MEMORY, "compare": ActKind.COMPARE, "explain": ActKind.EXPLAIN, "small_talk": ActKind.SMALL_TALK,
+}  # fmt: skip
+"""Intents that are acts by themselves."""
+_ITEM_ACTS = {
+    "positive": ActKind.LIKE_ITEM, "negative": ActKind.REJECT_ITEM, "seen": ActKind.SEEN,
+    "more_like": ActKind.MORE_LIKE, "compare": ActKind.COMPARE, "explain": ActKind.EXPLAIN,
+}  # fmt: skip
+_SIDES = {
+    ActKind.ACCEPT: "attribute", ActKind.REJECT: "attribute", ActKind.DONT_CARE: "attribute",
+    ActKind.LIKE_ITEM: "item", ActKind.REJECT_ITEM: "item",
+}  # fmt: skip
+"""Acts of which one thing has only one."""
+_ABOUT_NAMES = words("positive negative dont_care seen more_like")
+"""Intents that say something about names."""
+_TASTE = words("love adore enjoy listen into fan obsessed favourite favourites prefer dig live")
+_DELETE = words(
+    "forget delete erase wipe remove clear purge destroy deleted erased forgotten removed stop drop rid unlearn"
+)
+_EXPORT = words("export download copy backup send extract dump transfer takeout")
+_EITHER = words("either both any all")
+_BACK = words("it that this them these those they both all")
+_REQUEST = words("want need looking find show give recommend suggest search something anything any after")
+_BARE = words("and or the oh hmm well so ugh ooh a an")
+_YES_NO = words("yes yeah yep no nope nah okay sure")
+_OPENING = (FUNCTION | words("searching find search seeking anyone")) - words("a an the")
+
+ASKED_BONUS, SHOWN_BONUS, REASON_BONUS, NAMES_MALUS = 0.12, 0.08, 0.3, 0.1
+"""What the situation adds to the score of intents that answer to it."""
+UNSURE = 0.15
+"""Score below which a clause is not believed to do anything."""
+SURE = 0.6
+"""Score from which an intent counts although the situation speaks against it."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the person answers to."""
+
+    asked: str | None = None
+    """The attribute that was asked about."""
+    shown: tuple[str, ...] = ()
+    """Ids of the items that were shown, in order."""
+
+
+class Interpreter:
+    """Rules for one catalogue; immutable after it is built."""
+
+    def __init__(self, catalogue: Catalogue, intents: Intents | None = None) -> None:
+        self.catalogue = catalogue
+        self.names = Names(catalogue)
+        self.linker = Linker(self.names, dialogue_words())
+        self.intents = intents or default_intents()
+
+    def interpret(self, text: str, situation: Situation) -> list[Act]:
+        """The acts of one message; at least one (small talk where nothing else is said)."""
+        shown = Shown.of(self.names, situation.shown)
+        return _Message(self, read(text, self.linker, situation.asked, shown), situation.asked, shown).acts()
+
+    def mentions(self, text: str, asked: str | None) -> list[Mention]:
+        """The catalogue's names in a text, in order."""
+        tokens = tokenise(text)
+        return self.linker.link(tokens, self.linker.corrected(tokens), asked)
+
+
+@dataclass
+class Statement:
+    """One clause and what it does."""
+
+    clause: Clause
+    intent: str
+    scores: NDArray[np.float32]
+
+
+class _Message:
+    """One message on its way from units to acts."""
+
+    def __init__(self, parts: Interpreter, reading: Reading, asked: str | None, shown: Shown) -> None:
+        self.parts, self.reading, self.asked, self.shown = parts, reading, asked, shown
+        self.clauses = split(reading.units)
+        self._named: Sequence[Unit] = ()
+        """Names of the clauses so far, which pronouns mean."""
+
+    def acts(self) -> list[Act]:
+        """The acts, without repetition."""
+        statements = self.statements()
+        _hand_back(statements, self.asked)
+        intents = {statement.intent for statement in statements}
+        if intents & {"undo", "reset"}:
+            # "oh no, wrong button" is no answer
+            statements = [s for s in statements if s.intent not in ("yes", "no")]
+        if "reset" in intents:
+            statements = [s for s in statements if s.intent != "undo"]
+        if {"yes", "no"} <= intents:
+            # "yes and no", "could be, could be not"
+            for statement in statements:
+                statement.intent = {"yes": "dont_care", "no": "none"}.get(statement.intent, statement.intent)
+        acts: list[Act] = []
+        for statement in statements:
+            new = self._acts_of(statement)
+            if not statement.clause.named:  # what "it" is said of does not take back what was said of the name
+                settled = {act.item_id for act in acts if act.kind in _SIDES}
+                new = [act for act in new if act.kind not in _SIDES or not act.item_id or act.item_id not in settled]
+            acts += new
+            self._named = statement.clause.named or self._named
+        acts += self._search(statements, nothing_else=not acts)
+        return _tidy(acts)
+
+    # --- Intents --------------------------------------------------------------------------------------------------
+
+    def statements(self) -> list[Statement]:
+        """Each clause with its intent."""
+        if not self.clauses:
+            return []
+        forms: dict[tuple[str, ...], int] = {}
+        ways: list[list[int]] = []
+        before = ""
+        for clause in self.clauses:
+            # "undo that", "seen that", "I adore both": a pronoun may be a word, an item shown, or a name said before
+            spoken = [pair for unit in clause.units for pair in self._spoken(unit)]
+            options = [clause.words, canonical(spoken)]
+            clause.looks_back = before if not clause.named and any(word in _BACK for word, _ in spoken) else ""
+            if clause.looks_back:
+                options.append(canonical([(before if word in _BACK else word, sep) for word, sep in spoken]))
+            ways.append([forms.setdefault(tuple(option), len(forms)) for option in options])
+            before = clause.named[-1].word if clause.named else before
+        scores = self.parts.intents.scores(list(forms))
+        best = [scores[options].max(axis=0) for options in ways]
+        return [Statement(c, self._choose(c, row), row) for c, row in zip(self.clauses, best, strict=True)]
+
+    def _spoken(self, unit: Unit) -> list[tuple[str, str]]:
+        if not unit.is_pronoun:
+            return [(unit.word, unit.before)]
+        return [(word, "") for token in self.reading.tokens[unit.start : unit.end] for word in token.words]
+
+    def _choose(self, clause: Clause, scores: NDArray[np.float32]) -> str:
+        """The likeliest intent of those that the situation allows."""
+        best, chosen = UNSURE, "none"
+        content = content_words(clause.words)
+        for label, score in zip(self.parts.intents.labels, scores.tolist(), strict=True):
+            if self._allows(label, clause, score, bool(content)):
+                value = score + self._bonus(label, clause)
+                if value > best:
+                    best, chosen = value, label
+        return chosen
+
+    def _allows(self, label: str, clause: Clause, score: float, has_content: bool) -> bool:
+        names = bool(clause.names or clause.looks_back)
+        items = clause.looks_back == "@i" or any(unit.word == "@i" for unit in clause.names)
+        if clause.bounds:  # what such a clause says is mostly its bound
+            if label in ("undo", "reset"):
+                return score > SURE
+            if label in ("yes", "no"):
+                return not clause.names and self.asked is not None and clause.units[0].word in _YES_NO
+            if not (label == "none" or (label == "search" and has_content) or (names and label in _ABOUT_NAMES)):
+                return False
+        match label:
+            case "yes" | "no":
+                return not clause.names and bool(self.asked or self.shown.positions)
+            case "positive" | "negative":
+                return names
+            case "seen":
+                return items or (bool(self.shown.positions) and not names)
+            case "more_like":
+                return names or bool(self.shown.positions)
+            case "search":
+                return has_content
+            case "small_talk":
+                return not clause.named
+            case "explain":
+                return bool(self.shown.positions or items or not self.asked)
+            case "dont_care":
+                return bool(self.asked or names) or score > SURE
+        return True
+
+    def _bonus(self, label: str, clause: Clause) -> float:
+        bonus = 0.0
+        if self.asked and label in ("yes", "no", "why", "dont_care"):
+            bonus += ASKED_BONUS
+        if not self.asked and label == "why":
+            bonus -= ASKED_BONUS
+        if self.shown.positions and label in ("explain", "compare", "seen"):
+            bonus += SHOWN_BONUS
+        if label == "none":
+            bonus += REASON_BONUS if clause.reason else -NAMES_MALUS if clause.names else 0.0
+        return bonus
+
+    # --- Acts -----------------------------------------------------------------------------------------------------
+
+    def _acts_of(self, statement: Statement) -> list[Act]:
+        clause, intent = statement.clause, statement.intent
+        acts = [Act(kind=ActKind.FILTER, filter=f) for bound in clause.bounds for f in bound.filters]
+        if intent in _PLAIN:
+            return acts + self._plain(clause, intent)
+        if intent in ("yes", "no"):
+            return acts + self._answer(intent)
+        if intent == "dont_care":
+            named = [unit.mention.attribute for unit in clause.names if unit.mention and unit.mention.attribute]
+            return acts + [Act(kind=ActKind.DONT_CARE, value=value) for value in (named or (self.asked,))]
+        if intent not in _ABOUT_NAMES:
+            return acts
+        if intent == "positive" and content_words(clause.words) and not _is_taste(clause):
+            statement.intent = "search"  # "folk songs about the sea": more than names
+            return acts
+        names = self._meant(clause)
+        if not names:
+            places = self.shown.positions if intent == "seen" else self.shown.positions[:1]
+            return acts + [self._item_act(intent, position) for position in places]
+        return acts + [act for unit in names for act in self._about(unit, intent)]
+
+    def _meant(self, clause: Clause) -> Sequence[Unit]:
+        """The names that a clause speaks of: pronouns only where it has no others, and then those said before."""
+        if clause.named:
+            return clause.named
+        back = clause.looks_back or (self._named and not clause.names)
+        return self._named if back else clause.names
+
+    def _plain(self, clause: Clause, intent: str) -> list[Act]:
+        kind = _PLAIN[intent]
+        if kind in (ActKind.COMPARE, ActKind.EXPLAIN):
+            positions = [at for unit in clause.named for at in self._positions(unit)]
+            if positions:
+                return [self._item_act(intent, position) for position in positions]
+        if kind is ActKind.MEMORY:
+            said = {unit.word for unit in clause.units}
+            return [Act(kind=kind, value="delete" if said & _DELETE else "export" if said & _EXPORT else "show")]
+        return [Act(kind=kind)]
+
+    def _answer(self, intent: str) -> list[Act]:
+        """A bare yes or no: to the question, else to the items shown."""
+        if self.asked:
+            return [Act(kind=ActKind.ACCEPT if intent == "yes" else ActKind.REJECT, value=self.asked)]
+        if intent == "no":
+            return [self._item_act("negative", position) for position in self.shown.positions]
+        if len(self.shown.positions) == 1:
+            return [self._item_act("positive", self.shown.positions[0])]
+        return []
+
+    def _about(self, unit: Unit, intent: str) -> list[Act]:
+        """What an intent says about one name."""
+        mention = unit.mention
+        if unit.word == "@i" or mention is None or (intent == "seen" and mention.item is not None):
+            return [self._item_act(intent, position) for position in self._positions(unit)]
+        wanted = intent in ("positive", "more_like")
+        if mention.brand is not None and (mention.attribute is None or not self._is_value(unit)):
+            condition = Filter(field="brand", operator="=" if wanted else "!=", value=mention.brand)
+            return [Act(kind=ActKind.FILTER, filter=condition)]
+        return [Act(kind=ActKind.ACCEPT if wanted else ActKind.REJECT, value=mention.attribute)]
+
+    def _is_value(self, unit: Unit) -> bool:
+        """Whether a name that is a brand and an attribute's value is the value here: "intel processor"."""
+        assert unit.mention is not None
+        if unit.mention.brand is not None and unit.mention.attribute == self.asked:
+            return True
+        following = self.reading.tokens[unit.end].raw if unit.end < len(self.reading.tokens) else ""
+        facet = (unit.mention.attribute or "").partition(": ")[0]
+        return bool(following) and following.rstrip("s") in facet.casefold().split()
+
+    def _positions(self, unit: Unit) -> list[int]:
+        if unit.reference:
+            return [self.shown.positions[place] for place in unit.reference.shown]
+        return [unit.mention.item] if unit.mention and unit.mention.item is not None else []
+
+    def _item_act(self, intent: str, position: int) -> Act:
+        catalogue = self.parts.catalogue
+        title, item = catalogue.titles[position], str(catalogue.index.ids[position])
+        return Act(kind=_ITEM_ACTS[intent], value=title, item_id=item)
+
+    # --- Search ---------------------------------------------------------------------------------------------------
+
+    def _search(self, statements: Sequence[Statement], nothing_else: bool) -> list[Act]:
+        """One search for all clauses that look for something in free words."""
+        wanted = [statement.clause for statement in statements if statement.intent == "search"]
+        if not wanted and nothing_else:
+            # nothing known was said, but something was: look for it
+            wanted = [
+                statement.clause
+                for statement in statements
+                if statement.intent == "none" and not statement.clause.reason and content_words(statement.clause.words)
+            ][:1]
+        if not nothing_else:
+            # beside an answer, a story is no request
+            wanted = [clause for clause in wanted if _is_request(clause)]
+        query = " ".join(filter(None, map(self._query, wanted)))
+        return [Act(kind=ActKind.SEARCH, value=query)] if query else []
+
+    def _query(self, clause: Clause) -> str:
+        """The words of a clause as written, without what introduces the request and without bounds."""
+        units = [unit for unit in clause.units if unit.word != "@f"]
+        while len(units) > 1 and units[0].word in _OPENING:
+            units = units[1:]
+        if not units:
+            return ""
+        tokens = self.reading.tokens
+        return self.reading.text[tokens[units[0].start].start : tokens[units[-1].end - 1].end].strip()
+
+
+def _hand_back(statements: Sequence[Statement], asked: str | None) -> None:
+    """ "Radiohead? never": what a clause without names of its own says is about the bare names in front of it."""
+    for before, statement in pairwise(statements):
+        if _only_names(before.clause, asked) and statement.intent in ("yes", "no", "dont_care"):
+            before.intent = "none"  # "Documentary? No": the question again
+            continue
+        if not _is_bare(before.clause) or statement.clause.named:
+            continue
+        said = {unit.word for unit in statement.clause.units}
+        if len(before.clause.names) > 1 and said & _EITHER and not said & NEGATORS and statement.intent == "dont_care":
+            statement.intent = "positive"  # "reggae or ska, either is fine"
+        intent = {"yes": "positive", "no": "negative"}.get(statement.intent, statement.intent)
+        if intent in _ABOUT_NAMES and not (intent != statement.intent and asked):
+            before.intent, statement.intent = intent, "none"
+
+
+def _only_names(clause: Clause, attribute: str | None) -> bool:
+    named = [unit.mention.attribute if unit.mention else None for unit in clause.names]
+    return attribute is not None and _is_bare(clause) and set(named) == {attribute}
+
+
+def _is_bare(clause: Clause) -> bool:
+    """Nothing but names and fillers: says nothing about them by itself."""
+    spoken = [unit.word for unit in clause.units]
+    if spoken[-2:] == ["or", "not"]:
+        spoken = spoken[:-2]
+    return bool(clause.names) and all(word in ("@a", "@i") or word in _BARE for word in spoken)
+
+
+def _is_request(clause: Clause) -> bool:
+    return clause.units[0].word in ("a", "an", "some") or any(unit.word in _REQUEST for unit in clause.units)
+
+
+def _is_taste(clause: Clause) -> bool:
+    """Says what the person likes, rather than what to look for."""
+    return any(
+        unit.word in _TASTE
+        or (unit.word == "@i" and (unit.reference is not None or (unit.mention is not None and not unit.mention.weak)))
+        for unit in clause.units
+    )
+
+
+def _tidy(acts: Sequence[Act]) -> list[Act]:
+    """Without repetition and contradiction; small talk and an unnamed "don't care" only where nothing says more.
+
+    Of a yes and a no to one thing the later counts, of a wish and no preference the latter.
+    """
+    kept: dict[tuple[str, str | None], Act] = {}
+    for act in dict.fromkeys(acts):
+        side = _SIDES.get(act.kind)
+        key = (side, act.item_id or act.value) if side else (act.kind.value, str(act))
+        if key in kept and ActKind.DONT_CARE in (kept[key].kind, act.kind):
+            kept[key] = kept[key] if kept[key].kind is ActKind.DONT_CARE else act
+        else:
+            kept.pop(key, None)
+            kept[key] = act
+    said = [act for act in kept.values() if act.kind is not ActKind.SMALL_TALK]
+    if len(said) > 1:
+        said = [act for act in said if act.kind is not ActKind.DONT_CARE or act.value is not None]
+    return said or [Act(kind=ActKind.SMALL_TALK)]

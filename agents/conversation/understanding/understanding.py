@@ -1,0 +1,82 @@
+"""The front door: a message to typed acts, by an instruct model where one is given, else by rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llmrec import pool
+from llmrec.acts import Act
+from llmrec.contracts import Engine
+from llmrec.data.catalogue import Catalogue
+from llmrec.errors import EngineError
+
+from .interpret import Interpreter, Situation
+from .structured import read_by_model, reword
+
+Source = Literal["rules", "language-model"]
+
+MODEL_TIMEOUT = 8.0
+"""Seconds that a language model has for understanding one message."""
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a message means, and who read it."""
+
+    acts: tuple[Act, ...]
+    """At least one."""
+    source: Source
+    note: str = ""
+    """Why the rules stood in for the language model; "" where nothing went wrong."""
+
+
+class Understanding:
+    """Reads messages about one catalogue; immutable and safe for many conversations at once.
+
+    Building it indexes the names (seconds for 100,000 items), so build it once for each catalogue, off the event loop.
+    """
+
+    def __init__(self, catalogue: Catalogue, engine: Engine | None = None, *, timeout: float = MODEL_TIMEOUT) -> None:
+        self.catalogue = catalogue
+        self._engine = engine
+        self._timeout = timeout
+        self._interpreter = Interpreter(catalogue)
+
+    async def understand(self, text: str, asked: str | None = None, shown: Sequence[str] = ()) -> Understood:
+        """The acts of `text`, given the attribute that was asked about and the ids of the items shown, in order.
+
+        Attributes come in catalogue spelling, items as ids with their titles. Never raises for what people type:
+        a language model that fails, is slow or answers nonsense is replaced by the rules, and `note` says so.
+        """
+        situation = Situation(asked, tuple(shown))
+        note = ""
+        if self._engine is not None:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    acts = await read_by_model(self._engine, self._interpreter, text, situation, self._timeout)
+                return Understood(tuple(acts), "language-model")
+            except TimeoutError:
+                note = f"the language model took more than {self._timeout:g} s"
+            except EngineError as error:
+                note = str(error)
+        acts = await pool.run(self._interpreter.interpret, text, situation)
+        return Understood(tuple(acts), "rules", note)
+
+    async def reword(self, draft: str, text: str) -> tuple[str, str]:
+        """(wording, note) of the facts in `draft`, as an answer to the message `text`.
+
+        The draft itself where there is no language model, where it fails, or where its wording drops a fact or brings
+        in a name; `note` says why, "" for a wording that was taken and where there is no language model.
+        """
+        if self._engine is None:
+            return draft, ""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await reword(self._engine, self._interpreter, draft, text, self._timeout)
+        except TimeoutError:
+            return draft, f"the language model took more than {self._timeout:g} s"
+        except EngineError as error:
+            return draft, str(error)
