@@ -164,19 +164,20 @@ class Visitor:
             }
         return {"acts": [{"kind": "accept" if a in liked else "reject", "value": a} for a in liked or self.asked]}
 
-    def hear(self, message: dict[str, Any], answer: dict[str, Any]) -> str | None:
+    def hear(self, answer: dict[str, Any]) -> str | None:
         """Take in an answer; says what in it belongs to another conversation, None where all is well."""
         if self.thread and answer["thread"] != self.thread:
             return "the thread of another conversation"
         self.thread = answer["thread"]
         kinds = {act["kind"] for act in answer["acts"]}
+        if "reset" in kinds:  # nobody says that here, but words of a title may be understood so
+            self.depth, self.marker, self.named = 0, None, set()
         self.depth += -1 if "undo" in kinds else int(not kinds <= _INFORMING)
         question = answer["question"]
         self.asked = list(question["choices"]) if question else []
         self.named.update(self.asked)
-        if message.get("text", "").startswith(("search for", "I am looking for")):
-            # Words of a title may name attributes: what was understood is this conversation's, too.
-            self.named.update(act["value"] for act in answer["acts"] if act["value"])
+        # Words may be taken for attributes that nobody meant: what was understood is this conversation's, too.
+        self.named.update(act["value"] for act in answer["acts"] if act["value"])
         self.known |= self.named
         stated = {(entry["source"], entry["act"]["kind"], entry["act"]["value"]) for entry in answer["preferences"]}
         for source, kind, value in stated:
@@ -217,7 +218,7 @@ async def _talk(
             tally.failed(error)
             return
         tally.seconds.append(time.perf_counter() - began)
-        foreign = visitor.hear(message, answer)
+        foreign = visitor.hear(answer)
         if foreign:
             tally.crosstalk.append(foreign)
             return

@@ -28,20 +28,20 @@ def answer(
 def visitor() -> Visitor:
     someone = Visitor("v", random.Random(1))
     assert someone.start(CATALOGUE[:1]) == {"acts": [{"kind": "accept", "value": "sea"}]}
-    assert someone.hear({}, answer("t", preference("accept", "sea"), asks=["ship"])) is None
+    assert someone.hear(answer("t", preference("accept", "sea"), asks=["ship"])) is None
     return someone
 
 
 def test_a_visitor_knows_its_own_conversation() -> None:
     someone = visitor()
     own = (preference("accept", "sea"), preference("reject", "ship"))
-    assert someone.hear({}, answer("t", *own, asks=["storm"])) is None
+    assert someone.hear(answer("t", *own, asks=["storm"])) is None
     understood = [{"kind": "accept", "value": "island"}]
-    message = {"text": "search for island tale"}
-    assert someone.hear(message, answer("t", *own, preference("accept", "island"), acts=understood)) is None
+    assert someone.hear(answer("t", *own, preference("accept", "island"), acts=understood)) is None
+    assert someone.hear(answer("t", acts=[{"kind": "reset", "value": None}])) is None, "misunderstood, but its own"
     # The next conversation may remember the last.
     someone.start(CATALOGUE[:1])
-    assert someone.hear({}, answer("t2", preference("accept", "sea"), preference("reject", "ship", "memory"))) is None
+    assert someone.hear(answer("t2", preference("accept", "sea"), preference("reject", "ship", "memory"))) is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_visitor_knows_its_own_conversation() -> None:
     ],
 )
 def test_a_visitor_notices_what_belongs_to_another(foreign: dict[str, Any], says: str) -> None:
-    problem = visitor().hear({}, foreign)
+    problem = visitor().hear(foreign)
     assert problem is not None
     assert says in problem
 
@@ -64,9 +64,7 @@ def test_a_visitor_answers_truly_and_never_undoes_its_first_message() -> None:
     for seed in range(300):
         someone = Visitor("v", random.Random(seed))
         someone.start(CATALOGUE[:1])
-        someone.hear(
-            {}, answer("t", preference("accept", "sea"), asks=["sea"], acts=[{"kind": "accept", "value": "sea"}])
-        )
+        someone.hear(answer("t", preference("accept", "sea"), asks=["sea"], acts=[{"kind": "accept", "value": "sea"}]))
         message = someone.reply()
         said.append(message.get("text", "click"))
         assert message.get("text") not in ("no", "no thanks", "undo")
