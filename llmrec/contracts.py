@@ -79,7 +79,7 @@ class Recommender(Protocol):
         ...
 
     def score(self, users: Sequence[Who], candidates: Sequence[str] | None = None) -> NDArray[np.float32]:
-        """Scores (n_users, n_candidates), higher is better; without candidates all of `item_ids`; unknown items -inf."""
+        """Scores (n_users, n_candidates), higher is better; by default of all `item_ids`; unknown items -inf."""
         ...
 
     def similar(self, items: Sequence[str], k: int = 10) -> Recommendations:
