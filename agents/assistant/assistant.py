@@ -124,11 +124,14 @@ class Assistant:
     ) -> list[list[RecommendedItem]]:
         """The k best unseen items for each known user, history (a new user) or [] (anonymous), with their paths.
 
-        Without a `recommender`, what people choose together, popularity and content are fused.
+        Without a `recommender` it is the blend of all, which also finds new items by their content.
         """
         async with self._current() as live:
-            model = await asyncio.to_thread(live.opened.recommender, recommender) if recommender else None
-            return [await pool.run(picking.recommend, live.world, who, k, filters, model) for who in users]
+            names = [name for name in picking.BLENDED if name in live.opened.recommenders]
+            if recommender not in (None, "blend"):
+                names = [recommender]
+            models = {name: await asyncio.to_thread(live.opened.recommender, name) for name in names}
+            return [await pool.run(picking.recommend, live.world, who, k, filters, models) for who in users]
 
     async def search(
         self, query: str, k: int = 10, filters: Sequence[Filter] = (), user: str | None = None

@@ -15,16 +15,15 @@ from llmrec.agents.conversation.fold import State
 from llmrec.contracts import Hit, Recommender, Who
 from llmrec.errors import UnknownName
 from llmrec.filters import Filter
+from llmrec.retrieval.fusion import blend
 from llmrec.turn import RecommendedItem
 
+BLENDED = ("ease", "ials", "content")
+"""Recommenders that are blended, as `fusion.Blend` does by default."""
 _TASTE = 10
-"""Newest items of a history whose content counts."""
-_POPULAR = np.float32(0.3)
-"""Share of popularity beside content, where nobody shares the history."""
-_TIE = np.float32(0.02)
-"""Weight of popularity beside what people choose together: more costs hits on held-out events."""
-_LEVEL = 10
-"""Place in the list beside which the most alike new item stands."""
+"""Newest items of a history that new items are compared with."""
+_TIED = 20
+"""Newest items of a history that explanations look at."""
 _PERSONAL = 0.3
 """Share of taste in personal search and reranking; the rest is the query."""
 _DEPTH = 50
@@ -32,46 +31,45 @@ _DEPTH = 50
 
 
 def recommend(
-    world: LiveWorld, who: Who, k: int, filters: Sequence[Filter], recommender: Recommender | None
+    world: LiveWorld, who: Who, k: int, filters: Sequence[Filter], recommenders: Mapping[str, Recommender]
 ) -> list[RecommendedItem]:
     """The k best items for one person, without what they have seen.
 
-    `recommender` None fuses what people choose together, popularity and content, so that new items are reached too.
+    Several `recommenders` are blended, and what is new in the catalogue is found by its content.
     """
     catalogue = world.catalogue
     user = who if isinstance(who, str) else None
     history = list(world.history(user)) if user is not None else [name for name in who if name in catalogue.index]
-    scores = _fused(world, history) if recommender is None else _scores(world, recommender, history)
+    if len(recommenders) == 1:
+        [scores] = (_scores(world, model, history) for model in recommenders.values())
+    else:
+        scores = _blended(world, recommenders, history)
     allowed = catalogue.mask(filters)
     seen = catalogue.index.positions({*history, *world.seen(user)})
     allowed[seen[seen >= 0]] = False
     best = top_positions(np.where(allowed, scores, -np.inf).astype(np.float32), k)
     ranked = {str(catalogue.index.ids[at]): round(float(scores[at]), 6) for at in best}
-    liked = tuple(reversed(history[-_TASTE * 2 :]))
+    liked = tuple(reversed(history[-_TIED:]))
     return answer.cards(world, State(filters=tuple(filters)), user, ranked, liked)
 
 
-def _fused(world: LiveWorld, history: Sequence[str]) -> NDArray[np.float32]:
-    """What people choose together with the history; the most alike of the new items stand beside the tenth of those.
-
-    Who has no history that others share gets what is alike in content and popular.
-    """
-    popular = _scaled(np.log1p(world.popularity, dtype=np.float32))
-    alike = np.zeros(len(world.catalogue), np.float32)
-    for item_id in history[-_TASTE:]:
-        alike += world.content(item_id)
-    alike = _scaled(alike)
-    together = world.together(history)
-    if together is None:
-        return (1 - _POPULAR) * alike + _POPULAR * popular
-    scores = _scaled(np.maximum(together, 0)) + _TIE * popular
-    known = world.catalogue.index.positions(history)
-    scores[known[known >= 0]] = 0
-    level = np.partition(scores, -_LEVEL)[-_LEVEL] if len(scores) > _LEVEL else scores.max()
-    return np.where(popular > 0, scores, alike * level)
+def _blended(world: LiveWorld, recommenders: Mapping[str, Recommender], history: Sequence[str]) -> NDArray[np.float32]:
+    """Standardised scores of all recommenders added up; popularity where there is no history."""
+    if not history:
+        return np.log1p(world.popularity)
+    scores = {name: _scores(world, model, history) for name, model in recommenders.items()}
+    content = scores.setdefault("content", np.full(len(world.catalogue), -np.inf, np.float32))
+    new = ~np.isfinite(content)
+    if new.any():
+        alike = np.sum([world.content(name) for name in history[-_TASTE:]], axis=0)
+        most = float(content[~new].max(initial=1e-6))
+        content[new] = alike[new] / max(float(alike.max()), 1e-6) * most
+    blended, _ = blend({name: part[None] for name, part in scores.items()}, dict.fromkeys(scores, 1.0))
+    return blended[0]
 
 
 def _scores(world: LiveWorld, recommender: Recommender, history: Sequence[str]) -> NDArray[np.float32]:
+    """Scores (n,) of one recommender, -inf for items that it does not know."""
     scores = np.full(len(world.catalogue), -np.inf, np.float32)
     positions = world.catalogue.index.positions(recommender.item_ids)
     scores[positions] = recommender.score([list(history)])[0]
@@ -154,11 +152,6 @@ def _capital(text: str) -> str:
 
 def _round(price: float) -> int:
     return max(1, round(price) if price < 20 else 10 * round(price / 10))
-
-
-def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divided by the largest."""
-    return values / max(float(values.max(initial=0)), 1e-6)
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:

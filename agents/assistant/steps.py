@@ -28,8 +28,9 @@ _PLAIN_NAMES = ("data", "dataset", "export")
 def recommenders() -> Mapping[str, type[Recommender]]:
     """What is fitted on the interactions, by name; the artefact is `retrieval/<name>`."""
     from llmrec.retrieval.collaborative import EASE, IALS, ItemToItem, Popularity
+    from llmrec.retrieval.content import Content
 
-    return {"popularity": Popularity, "ease": EASE, "item-to-item": ItemToItem, "ials": IALS}
+    return {"popularity": Popularity, "ease": EASE, "item-to-item": ItemToItem, "ials": IALS, "content": Content}
 
 
 def artefact(recommender: str) -> str:

@@ -37,14 +37,21 @@ async def test_known_new_and_anonymous_people_in_one_call(assistant: Assistant) 
         assert [item.score for item in items] == sorted((item.score for item in items), reverse=True)
 
 
-async def test_the_fusion_ranks_as_ease_does_among_what_is_known(assistant: Assistant) -> None:
-    user = assistant.users(3)[2]
-    [fused] = await assistant.recommend([user], 20)
-    [ease] = await assistant.recommend([user], 20, recommender="ease")
-    assert len(set(ids(fused)) & set(ids(ease))) >= 15
+async def test_the_default_is_the_blend_of_all(assistant: Assistant, demo_workspace: Path) -> None:
+    from llmrec.data.read import read_dataset
+    from llmrec.retrieval.fusion import Blend
+    from llmrec.workspace import Workspace
+
+    with Workspace.open(demo_workspace) as workspace:
+        model = Blend().fit(read_dataset(workspace.artefact("data/dataset")))
+    for user in assistant.users(3):
+        [items] = await assistant.recommend([user], 10)
+        assert ids(items) == model.recommend([user], 10).items[0].tolist()
+        [again] = await assistant.recommend([user], 10, recommender="blend")
+        assert ids(again) == ids(items)
 
 
-@pytest.mark.parametrize("name", ["popularity", "ease", "item-to-item", "ials"])
+@pytest.mark.parametrize("name", ["popularity", "ease", "item-to-item", "ials", "content"])
 async def test_every_recommender_by_its_name(assistant: Assistant, name: str) -> None:
     user = assistant.users(1)[0]
     [items] = await assistant.recommend([user], 5, recommender=name)

@@ -33,6 +33,7 @@ def test_without_interactions_there_are_no_collaborative_steps() -> None:
         "retrieval/ease",
         "retrieval/item-to-item",
         "retrieval/ials",
+        "retrieval/content",
     }
 
 
