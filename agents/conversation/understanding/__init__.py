@@ -1,5 +1,5 @@
 """From what people type to typed acts (`llmrec.acts`)."""
 
-from .understanding import Source, Understanding, Understood
+from llmrec.agents.conversation.understanding.understanding import Source, Understanding, Understood
 
 __all__ = ["Source", "Understanding", "Understood"]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
+from llmrec.agents.conversation.understanding.lexicon import CURRENCIES, DECADES, NEGATORS, NUMBERS, UNITS, words
+from llmrec.agents.conversation.understanding.normalise import Token
 from llmrec.filters import Filter, Operator
-
-from .lexicon import CURRENCIES, DECADES, NEGATORS, NUMBERS, UNITS, words
-from .normalise import Token
 
 Column = Literal["price", "year"]
 Phrases = Mapping[Operator, tuple[str, ...]]
@@ -52,11 +51,11 @@ YEAR_AFTER: Phrases = {
 CLOSE = ("around", "about", "roughly", "approximately", "approx", "circa", "ca", "close to", "near", "somewhere around",
          "in the region of", "more or less", "round")  # fmt: skip
 CLOSE_AFTER = ("or so", "ish", "give or take", "or thereabouts", "more or less", "roughly")
-CHEAPER = ("cheaper", "less expensive", "lower price", "lower priced", "more affordable", "affordable", "less pricey",
-           "not so expensive", "not as expensive", "less money", "cheapest", "cheap", "less costly")  # fmt: skip
+CHEAPER = ("cheaper", "less expensive", "lower price", "lower priced", "more affordable", "less pricey", "less money",
+           "not so expensive", "not as expensive", "less costly", "less pricy")  # fmt: skip
 DEARER = ("pricier", "more expensive", "dearer", "higher end", "fancier", "more upmarket")
-NEWER = ("newer", "more recent", "more modern", "younger", "newest", "latest")
-OLDER = ("older", "more vintage", "oldest", "less recent")
+NEWER = ("newer", "more recent", "more modern", "younger")
+OLDER = ("older", "more vintage", "less recent")
 
 _FLIPPED: Mapping[Operator, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _SKIPPED = words("of is a the at for like say my just it year price in released made with only exactly")
@@ -278,6 +277,8 @@ class _Words:
 
     def relative(self, prices: Sequence[float], years: Sequence[float]) -> list[Bound]:
         """ "cheaper" and "newer", measured by what was shown."""
+        if "which" in self.words:
+            return []  # "which one is cheaper?" asks for a comparison
         text = f" {' '.join(self.words)} "
         known: dict[Column, list[float]] = {
             "price": [price for price in prices if price == price],

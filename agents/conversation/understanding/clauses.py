@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .bounds import Bound
-from .lexicon import FILLERS, NEGATORS, OPENERS, words
-from .linker import Mention
-from .references import Reference
+from llmrec.agents.conversation.understanding.bounds import Bound
+from llmrec.agents.conversation.understanding.lexicon import FILLERS, NEGATORS, OPENERS, words
+from llmrec.agents.conversation.understanding.linker import Mention
+from llmrec.agents.conversation.understanding.references import Reference
 
 PLACEHOLDERS = ("@a", "@i", "@f")
 _LIST = words("and nor plus also")
@@ -44,6 +44,8 @@ class Clause:
     units: list[Unit] = field(default_factory=list)
     looks_back: str = ""
     """The placeholder that its pronoun stands for, where that is a name said before."""
+    follows_names: bool = False
+    """The clause in front is nothing but names."""
     reason: bool = False
     """Opened by "because": says why, asks for nothing."""
 
@@ -77,7 +79,9 @@ _ANSWERS = words("yes yeah yep no nope nah okay sure hi hello hey thanks")
 _AFTER_ANSWER = words("i we you it that show give just let can could wait how what")
 _WISHES = words("want prefer need love like")
 _IMPERATIVES = words("give show play find recommend suggest")
-_PREDICATES = words("sounds looks seems sucks rocks instead bores too please")
+_PREDICATES = words(
+    "sounds looks seems sucks rocks instead bores too please yes no yeah nah nope never always definitely"
+)
 _TURNS = words("not no never without nothing minus rather except instead nor over more less")
 _BESIDE_TURN = words("the a any too so much than of for to with very like anything")
 
@@ -124,7 +128,8 @@ def _is_joint(units: Sequence[Unit], at: int, current: Clause) -> bool:
         return False
     if unit.word in _CONTRASTS:
         excepted = bool(current.units) and not unit.before and current.units[-1].word in _EXCEPTED
-        return not excepted  # "anything but metal"
+        short = len(rest) <= 3 and bool(current.names) and not any(other.is_name or other.bound for other in rest)
+        return not (excepted or short)  # "anything but metal", "I liked it but not anymore"
     if unit.word in _REASONS:
         return bool(current.units) and (unit.word == "because" or rest[0].word in _SUBJECTS)
     if unit.word in _JOINTS and (current.units or unit.before):

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from .clauses import canonical
-from .examples import examples
-from .lexicon import CIRCUMSTANCE, CLASS_OF, FUNCTION, GENERIC
-from .normalise import tokenise
-from .vectors import WordVectors, word_vectors
+from llmrec.agents.conversation.understanding.clauses import canonical
+from llmrec.agents.conversation.understanding.examples import examples
+from llmrec.agents.conversation.understanding.lexicon import CIRCUMSTANCE, CLASS_OF, FUNCTION, GENERIC
+from llmrec.agents.conversation.understanding.normalise import tokenise
+from llmrec.agents.conversation.understanding.vectors import WordVectors, word_vectors
 
 DIMENSIONS = 1 << 16
 RIDGE = 0.3
@@ -53,6 +53,7 @@ def content_words(words: Sequence[str]) -> list[str]:
         for word in words
         if word[:1] != "@"
         and word not in known
+        and word.removesuffix("s") not in known
         and word not in FUNCTION
         and word not in GENERIC
         and word not in CIRCUMSTANCE

@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec.acts import Act, ActKind
+from llmrec.agents.conversation.understanding.clauses import Clause, Unit, canonical, split
+from llmrec.agents.conversation.understanding.intents import Intents, content_words, default_intents, dialogue_words
+from llmrec.agents.conversation.understanding.lexicon import FUNCTION, NEGATORS, words
+from llmrec.agents.conversation.understanding.linker import Linker, Mention
+from llmrec.agents.conversation.understanding.names import Names
+from llmrec.agents.conversation.understanding.normalise import tokenise
+from llmrec.agents.conversation.understanding.units import Reading, Shown, read
 from llmrec.data.catalogue import Catalogue
 from llmrec.filters import Filter
-
-from .clauses import Clause, Unit, canonical, split
-from .intents import Intents, content_words, default_intents, dialogue_words
-from .lexicon import FUNCTION, NEGATORS, words
-from .linker import Linker, Mention
-from .names import Names
-from .normalise import tokenise
-from .units import Reading, Shown, read
 
 _PLAIN = {
     "undo": ActKind.UNDO, "reset": ActKind.RESET, "results": ActKind.RESULTS, "why": ActKind.WHY,
@@ -42,6 +41,7 @@ _DELETE = words(
     "forget delete erase wipe remove clear purge destroy deleted erased forgotten removed stop drop rid unlearn"
 )
 _EXPORT = words("export download copy backup send extract dump transfer takeout")
+_SHOWING = words("show give see list play recommend suggest results result recommendations suggestions picks got")
 _EITHER = words("either both any all")
 _BACK = words("it that this them these those they both all")
 _REQUEST = words("want need looking find show give recommend suggest search something anything any after")
@@ -119,6 +119,11 @@ class _Message:
             # "yes and no", "could be, could be not"
             for statement in statements:
                 statement.intent = {"yes": "dont_care", "no": "none"}.get(statement.intent, statement.intent)
+        if any(s.intent == "more_like" and s.clause.names for s in statements):
+            # "more of the same, like Portishead"
+            statements = [s for s in statements if s.intent != "more_like" or s.clause.names]
+        if len(statements) > 1:
+            statements = [s for s in statements if not self._is_empty(s, statements)]
         acts: list[Act] = []
         for statement in statements:
             new = self._acts_of(statement)
@@ -130,6 +135,17 @@ class _Message:
         acts += self._search(statements, nothing_else=not acts)
         return _tidy(acts)
 
+    def _is_empty(self, statement: Statement, among: Sequence[Statement]) -> bool:
+        """Whether a clause says nothing beside the others."""
+        clause = statement.clause
+        if statement.intent in ("yes", "no"):
+            return self.asked is None and any(s.intent not in ("yes", "no", "none", "small_talk") for s in among)
+        if statement.intent == "results":
+            undone = any(s.intent in ("undo", "reset") for s in among) and len(clause.units) == 1
+            bounded = any(s.clause.bounds for s in among) and not any(unit.word in _SHOWING for unit in clause.units)
+            return undone or bounded  # "shoot, wrong key"; "classic movies, before 1960"
+        return False
+
     # --- Intents --------------------------------------------------------------------------------------------------
 
     def statements(self) -> list[Statement]:
@@ -138,7 +154,7 @@ class _Message:
             return []
         forms: dict[tuple[str, ...], int] = {}
         ways: list[list[int]] = []
-        before = ""
+        before, follows = "", False
         for clause in self.clauses:
             # "undo that", "seen that", "I adore both": a pronoun may be a word, an item shown, or a name said before
             spoken = [pair for unit in clause.units for pair in self._spoken(unit)]
@@ -148,6 +164,8 @@ class _Message:
                 options.append(canonical([(before if word in _BACK else word, sep) for word, sep in spoken]))
             ways.append([forms.setdefault(tuple(option), len(forms)) for option in options])
             before = clause.named[-1].word if clause.named else before
+            clause.follows_names = follows
+            follows = _is_bare(clause)
         scores = self.parts.intents.scores(list(forms))
         best = [scores[options].max(axis=0) for options in ways]
         return [Statement(c, self._choose(c, row), row) for c, row in zip(self.clauses, best, strict=True)]
@@ -180,7 +198,7 @@ class _Message:
                 return False
         match label:
             case "yes" | "no":
-                return not clause.names and bool(self.asked or self.shown.positions)
+                return not clause.names and bool(self.asked or self.shown.positions or clause.follows_names)
             case "positive" | "negative":
                 return names
             case "seen":
@@ -227,6 +245,8 @@ class _Message:
             statement.intent = "search"  # "folk songs about the sea": more than names
             return acts
         names = self._meant(clause)
+        if intent in ("seen", "more_like") and any(unit.word == "@i" for unit in names):
+            names = [unit for unit in names if unit.word == "@i"]  # "more headphones like the third"
         if not names:
             places = self.shown.positions if intent == "seen" else self.shown.positions[:1]
             return acts + [self._item_act(intent, position) for position in places]

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import OSA
 
-from .lexicon import DECADES, DIALOGUE, EVALUATIVE, FUNCTION, GENERIC, NUMBERS, ORDINALS
-from .names import Name, Names, Words, attribute_words, singular
-from .normalise import Token, name_words
-from .spelling import Speller, english
+from llmrec.agents.conversation.understanding.lexicon import (
+    CLASS_OF,
+    DECADES,
+    DIALOGUE,
+    EVALUATIVE,
+    FUNCTION,
+    GENERIC,
+    NUMBERS,
+    ORDINALS,
+)
+from llmrec.agents.conversation.understanding.names import Name, Names, Words, attribute_words, singular
+from llmrec.agents.conversation.understanding.normalise import Token, name_words
+from llmrec.agents.conversation.understanding.spelling import Speller, english
 
 MAX_CORRECTIONS = 40
 """Unknown words of one message that are corrected: bounds the time for long ones."""
@@ -53,6 +62,7 @@ class Linker:
         self.speller = Speller(weights)
         ranks = {word: rank for rank, word in enumerate(english())}
         self._common = frozenset(word for word, rank in ranks.items() if rank < _COMMON)
+        self._english = frozenset(ranks)
         self._strong = max(5.0, STRONG_SHARE * len(names.catalogue))
         self._rare = max(3.0, RARE_SHARE * len(names.catalogue))
 
@@ -176,19 +186,21 @@ class Linker:
         """One mention of the best names of a phrase, None where the phrase is only ordinary words."""
         attribute, item, brand = (best.get(kind, (0.0, None)) for kind in ("attribute", "item", "brand"))
         quality = max(score for score, _ in (attribute, item, brand)) / 10
-        plain = all(map(_is_plain, words)) or all(_is_plain(word) for token in window for word in token.words)
+        plain = all(map(_is_plain, words)) or all(token.words != (token.raw,) for token in window)
         marked = all(token.quoted for token in window) or (
             any(token.capital for token in window) and all(t.capital or t.raw in FUNCTION for t in window)
         )
         if plain and not marked:
             return None
         ordinary = plain or all(word in FUNCTION or word in EVALUATIVE or word in DIALOGUE for word in words)
+        if len(words) == 1 and quality < 1 and window[0].raw in CLASS_OF:
+            ordinary = True  # "rocks" after a name is no plural of "rock"
         weak = ordinary and not all(token.quoted for token in window)
         a, i, b = attribute[1], item[1], brand[1]
         common = len(words) == 1 and words[0] in self._common
         if a is None and b is None and i is not None and not marked:
             # "heat", "speed", "the game": titles that are ordinary words need a sentence about items
-            weak = weak or common or (i.article and len(words) == 1)
+            weak = weak or (len(words) == 1 and (words[0] in self._english or i.article))
         if a is not None and b is None and common and a.weight < self._rare:
             weak = True
         if a is not None and i is not None and a.weight < self._strong and (marked or not (weak or common)):

@@ -11,10 +11,9 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from llmrec.agents.conversation.understanding.lexicon import FUNCTION, NO, SYNONYMS, TRUE
+from llmrec.agents.conversation.understanding.normalise import name_words
 from llmrec.data.catalogue import Catalogue
-
-from .lexicon import FUNCTION, NO, SYNONYMS, TRUE
-from .normalise import name_words
 
 Kind = Literal["attribute", "item", "brand"]
 Words = tuple[str, ...]

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .lexicon import EMOJI, EXPANSIONS, FUNCTION, SPELLING, words
+from llmrec.agents.conversation.understanding.lexicon import EMOJI, EXPANSIONS, FUNCTION, SPELLING, words
 
 MAX_TOKENS = 400
 """Tokens read of one message: bounds the time for very long ones; what people ask for stands in the first sentences."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import OSA
 
-from .lexicon import FUNCTION, GENERIC, NUMBERS, ORDINALS, words
-from .names import singular
-from .normalise import Token, name_words
+from llmrec.agents.conversation.understanding.lexicon import FUNCTION, GENERIC, NUMBERS, ORDINALS, words
+from llmrec.agents.conversation.understanding.names import singular
+from llmrec.agents.conversation.understanding.normalise import Token, name_words
 
 _HEADS = GENERIC | words("one ones choice choices suggested listed shown")
 _LAST = words("last final bottom lowest")
@@ -43,10 +43,11 @@ def find_references(tokens: Sequence[Token], titles: Sequence[str], brands: Sequ
     if not titles:
         return []
     words = [token.words[0] if len(token.words) == 1 else token.raw for token in tokens]
+    nouns = {form for title in titles for form in _forms(name_words(title)) if form not in FUNCTION}
     found: list[Reference] = []
     at = 0
     while at < len(words):
-        reference = _by_place(words, tokens, at, len(titles)) or _by_pronoun(words, tokens, at, len(titles))
+        reference = _by_place(words, tokens, at, len(titles)) or _by_pronoun(words, tokens, at, len(titles), nouns)
         if reference:
             found.append(reference)
             at = reference.end
@@ -105,7 +106,9 @@ def _by_ordinal(
     return Reference(start, end, (place,)) if clear and place is not None else None
 
 
-def _by_pronoun(words: Sequence[str], tokens: Sequence[Token], at: int, count: int) -> Reference | None:
+def _by_pronoun(
+    words: Sequence[str], tokens: Sequence[Token], at: int, count: int, nouns: Collection[str]
+) -> Reference | None:
     word, following = words[at], _next(words, tokens, at)
     everything = tuple(range(count))
     if word == "both" and count >= 2:
@@ -115,7 +118,8 @@ def _by_pronoun(words: Sequence[str], tokens: Sequence[Token], at: int, count: i
         return Reference(at, end, everything[:2], pronoun=True)
     if word in _PLURALS:
         number = _cardinal(following)
-        end = at + 2 if following in _HEADS or number else at + 1
+        headed = following in _HEADS or number or (singular((following,))[0] in nouns and word in ("these", "those"))
+        end = at + 2 if headed else at + 1
         return Reference(at, end, everything[:number] if 0 < number < count else everything, pronoun=True)
     if word in _SINGULARS and tokens[at].words == (word,):
         return Reference(at, at + 2 if following in _HEADS else at + 1, everything[:1], pronoun=True)

@@ -7,14 +7,13 @@ import re
 from collections.abc import Sequence
 
 from llmrec.acts import Act, ActKind
+from llmrec.agents.conversation.understanding.interpret import Interpreter, Situation
+from llmrec.agents.conversation.understanding.linker import Mention
+from llmrec.agents.conversation.understanding.normalise import Token, fold, tokenise
 from llmrec.contracts import Engine
 from llmrec.errors import EngineNonsense, UserError
 from llmrec.filters import Filter
 from llmrec.language import prompts
-
-from .interpret import Interpreter, Situation
-from .linker import Mention
-from .normalise import Token, fold, tokenise
 
 MESSAGE_LIMIT = 4_000
 """Characters of a message that a model sees."""

@@ -9,12 +9,11 @@ from typing import Literal
 
 from llmrec import pool
 from llmrec.acts import Act
+from llmrec.agents.conversation.understanding.interpret import Interpreter, Situation
+from llmrec.agents.conversation.understanding.structured import read_by_model, reword
 from llmrec.contracts import Engine
 from llmrec.data.catalogue import Catalogue
 from llmrec.errors import EngineError
-
-from .interpret import Interpreter, Situation
-from .structured import read_by_model, reword
 
 Source = Literal["rules", "language-model"]
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .bounds import Bound, find_bounds
-from .clauses import Unit
-from .lexicon import EVALUATIVE, GENERIC, words
-from .linker import Linker, Mention
-from .names import Names
-from .normalise import Token, name_words, tokenise
-from .references import Reference, find_references
+from llmrec.agents.conversation.understanding.bounds import Bound, find_bounds
+from llmrec.agents.conversation.understanding.clauses import Unit
+from llmrec.agents.conversation.understanding.lexicon import EVALUATIVE, GENERIC, words
+from llmrec.agents.conversation.understanding.linker import Linker, Mention
+from llmrec.agents.conversation.understanding.names import Names
+from llmrec.agents.conversation.understanding.normalise import Token, name_words, tokenise
+from llmrec.agents.conversation.understanding.references import Reference, find_references
 
 _ITEM_CUES = words(
     "seen saw watched heard read played own bought have got know like similar to as than reminds of sounding"
     " resembling love loved liked enjoyed enjoy adore hate hated dislike film movie band artist singer called by fan"
-    " with and or vs versus compare between drop remove hide skip"
+    " vs versus compare between drop remove hide skip"
 )
 """Words before an ordinary word that make it a title: "seen heat"."""
 _SURE_ITEM_CUES = words("like similar to seen saw watched heard than as by resembling know")
@@ -27,6 +27,8 @@ _OPEN_PLACES = _PLACES | words(
     "not no bit any want need very really so prefer rather be also only mostly always never in of"
 )
 """The same for words that rarely say how one likes something."""
+_VERBS = words("is are was were rocks rules sucks and or vs versus please again already looks sounds seems has")
+"""Words behind an ordinary word at the start that make it a title: "heat was great"."""
 _POSSESSIVES = words("my our his her their")
 _DETERMINERS = words("the a that this called")
 
@@ -134,7 +136,9 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit]) -> Unit 
         raw = tokens[piece.start].raw
         following = tokens[piece.end].words[0] if piece.end < len(tokens) else ""
         listed = previous in ("and", "or", "nor") and len(units) > 1 and units[-2].word == "@a"
-        as_title = piece.item is not None and previous in _ITEM_CUES
+        joined = previous in ("and", "or", "with", "to") and len(units) > 1 and units[-2].word == "@i"
+        opening = (not units or before != "") and (following in _VERBS or not following)
+        as_title = piece.item is not None and (previous in _ITEM_CUES or joined or opening)
         as_attribute = piece.attribute is not None and (
             previous in (_PLACES if raw in EVALUATIVE else _OPEN_PLACES)
             or previous == "@a"
