@@ -76,12 +76,17 @@ class Blend(HistoryRecommender):
     knows_all_items: ClassVar[bool] = True
 
     def _fit(self, matrix: sparse.csr_matrix, dataset: Dataset, progress: Progress) -> NDArray[np.bool_]:
-        self._sources: dict[str, Recommender] = {}
+        sources = {}
         for name in self.config.weights:
             kind = plugins.load("llmrec.recommenders", name)
             config = kind.config_type(**self.config.settings.get(name, {}))
-            self._sources[name] = kind(config).fit(dataset, progress)
+            sources[name] = kind(config).fit(dataset, progress)
+        self._attach(sources)
         return np.ones(matrix.shape[1], bool)
+
+    def _attach(self, sources: Mapping[str, Recommender]) -> None:
+        self._sources = sources
+        self._columns = {name: self._items.positions(source.item_ids) for name, source in sources.items()}
 
     def _score(self, histories: sparse.csr_matrix) -> Scores:
         return self._blend(histories)[0]
@@ -98,7 +103,7 @@ class Blend(HistoryRecommender):
         scores = {}
         for name, source in self._sources.items():
             scores[name] = np.full(histories.shape, -np.inf, np.float32)
-            scores[name][:, self._items.positions(source.item_ids)] = source.score(people)
+            scores[name][:, self._columns[name]] = source.score(people)
         return blend(scores, self.config.weights)
 
     def _arrays(self) -> Arrays:
@@ -118,7 +123,7 @@ class Blend(HistoryRecommender):
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         model = super().load(folder)
-        model._sources = {
-            name: plugins.load("llmrec.recommenders", name).load(folder / name) for name in model.config.weights
-        }
+        model._attach(
+            {name: plugins.load("llmrec.recommenders", name).load(folder / name) for name in model.config.weights}
+        )
         return model
