@@ -39,8 +39,12 @@ class Content(HistoryRecommender):
 
     def _fit(self, matrix: sparse.csr_matrix, dataset: Dataset, progress: Progress) -> NDArray[np.bool_]:
         progress("content", 0, 1)
-        self._vectors = _tf_idf(dataset)
+        self._set(_tf_idf(dataset))
         return np.diff(self._vectors.indptr) > 0
+
+    def _set(self, vectors: sparse.csr_matrix) -> None:
+        self._vectors = vectors
+        self._items_of_terms = vectors.T.tocsr()
 
     def _score(self, histories: sparse.csr_matrix) -> NDArray[np.float32]:
         lengths = np.diff(histories.indptr)
@@ -48,7 +52,7 @@ class Content(HistoryRecommender):
         weights = np.float32(self.config.decay) ** age.astype(np.float32)
         profiles = sparse.csr_matrix((weights, histories.indices, histories.indptr), shape=histories.shape)
         profiles = _unit_rows(profiles @ self._vectors)
-        return (profiles @ self._vectors.T).toarray(order="C")
+        return (profiles @ self._items_of_terms).toarray()
 
     def _arrays(self) -> Arrays:
         v = self._vectors
@@ -56,7 +60,7 @@ class Content(HistoryRecommender):
 
     def _restore(self, arrays: Arrays) -> None:
         parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-        self._vectors = sparse.csr_matrix(parts, shape=(len(self._items), int(arrays["terms"][0])))
+        self._set(sparse.csr_matrix(parts, shape=(len(self._items), int(arrays["terms"][0]))))
 
 
 def _tf_idf(dataset: Dataset) -> sparse.csr_matrix:

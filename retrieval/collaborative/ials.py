@@ -52,7 +52,10 @@ class IALS(HistoryRecommender):
         return np.ones(matrix.shape[1], bool)
 
     def _score(self, histories: sparse.csr_matrix) -> NDArray[np.float32]:
-        return self._fold_in(histories) @ self._whitened.T
+        folded = self._fold_in(histories)
+        if len(folded) == 1:  # not by BLAS, whose threads wait for each other for milliseconds where cores are busy
+            return np.vecdot(self._whitened, folded)[None]
+        return folded @ self._whitened.T
 
     def _fold_in(self, histories: sparse.csr_matrix) -> NDArray[np.float32]:
         """Whitened factors (rows, factors) of the histories.
