@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -66,7 +66,7 @@ class Assistant:
                 view.state_folder  # noqa: B018 (makes it)
             store = await StateStore.open(settings.state_uri(view.path))
             engine = await _engine(settings)
-            live = await Live.open(opened, store, lambda catalogue: Understanding(catalogue, engine))
+            live = await Live.open(opened, store, _understanding(settings, engine))
         except BaseException:
             opened.close()
             if store is not None:
@@ -304,7 +304,7 @@ class Assistant:
         try:
             view = await asyncio.to_thread(Workspace.open, old.opened.workspace.path)
             opened = await asyncio.to_thread(Opened.open, view, self.settings)
-            new = await Live.open(opened, self._store, lambda catalogue: Understanding(catalogue, self._engine))
+            new = await Live.open(opened, self._store, _understanding(self.settings, self._engine))
             try:
                 await new.world.search.wait()
             except LlmrecError:
@@ -325,6 +325,11 @@ async def _engine(settings: Settings) -> Engine | None:
     from llmrec.language.engines import open_engine
 
     return await asyncio.to_thread(open_engine, settings.llm, timeout=settings.llm_timeout)
+
+
+def _understanding(settings: Settings, engine: Engine | None) -> Callable[[Catalogue], Understanding]:
+    """How messages about a catalogue are read."""
+    return lambda catalogue: Understanding(catalogue, engine, timeout=settings.llm_timeout)
 
 
 def _first_problem(error: Exception) -> str:

@@ -13,7 +13,6 @@ from llmrec.agents.conversation import answer
 from llmrec.agents.conversation.belief import top_positions
 from llmrec.agents.conversation.fold import State
 from llmrec.contracts import Hit, Recommender, Who
-from llmrec.errors import UnknownName
 from llmrec.filters import Filter
 from llmrec.retrieval.fusion import blend
 from llmrec.turn import RecommendedItem
@@ -79,8 +78,7 @@ def _scores(world: LiveWorld, recommender: Recommender, history: Sequence[str]) 
 def similar(world: LiveWorld, item_id: str, k: int) -> list[RecommendedItem]:
     """The k most similar available items."""
     catalogue = world.catalogue
-    if item_id not in catalogue.index:
-        raise UnknownName(f"there is no item {item_id!r} in the catalogue")
+    catalogue.item(item_id)  # raises for an unknown one
     similarity = world.similarity(item_id)
     best = top_positions(np.where(catalogue.available & (similarity > 0), similarity, -np.inf), k)
     ranked = {str(catalogue.index.ids[at]): round(float(similarity[at]), 6) for at in best}

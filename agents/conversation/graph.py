@@ -69,6 +69,8 @@ class TurnState(TypedDict, total=False):
     """`log` read."""
     acts: Annotated[tuple[Act, ...], UntrackedValue]
     unknown: Annotated[list[str], UntrackedValue]
+    failed: Annotated[bool, UntrackedValue]
+    """Whether the language model failed to understand the message."""
     reacted: Annotated[tuple[Act, ...], UntrackedValue]
     """The acts that the answer reacts to: after an undo, those of the turn before."""
     before: Annotated[State, UntrackedValue]
@@ -136,12 +138,13 @@ async def _understand(state: TurnState, runtime: Runtime[Context]) -> tuple[Upda
     before = fold(log)
     acts = list(request.acts)
     text = request.text.strip()
-    by = ""
+    by = note = ""
     if text:
         asked = before.asked[0] if before.asked else None
         understood = await world.understand(text[:LONGEST_TEXT], asked, before.shown)
         acts += understood.acts
-        by = f" ({understood.source}{': ' + understood.note if understood.note else ''})"
+        note = understood.note
+        by = f" ({understood.source}{': ' + note if note else ''})"
     known: list[Act] = []
     unknown: list[str] = []
     for act in resolve(acts, before):
@@ -151,7 +154,8 @@ async def _understand(state: TurnState, runtime: Runtime[Context]) -> tuple[Upda
         elif missing:
             unknown.append(missing)
     kinds = ", ".join(act.kind.value for act in known) or "nothing"
-    return {"records": log, "acts": tuple(known), "unknown": unknown, "before": before}, kinds + by
+    update = {"records": log, "acts": tuple(known), "unknown": unknown, "before": before, "failed": bool(note)}
+    return update, kinds + by
 
 
 def _missing(world: World, act: Act) -> str | None:
@@ -322,7 +326,9 @@ async def _say(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str
         data=state["data"],
     )
     draft = wording.words(world, facts, state["weighed"], decision, items, state["question"])
-    text, note = (draft, "") if context.dry else await world.reword(draft, request.text)
+    # A language model that has just failed is not waited for again in the same turn.
+    plain = context.dry or state["failed"]
+    text, note = (draft, "") if plain else await world.reword(draft, request.text)
     runtime.stream_writer(text)
     shown = tuple(item.item_id for item in items)
     if decision.kind == "inform" and not has(acts, ActKind.COMPARE):

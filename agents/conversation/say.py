@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -51,6 +52,7 @@ _DOMAINS = (
 )
 
 
+@lru_cache(maxsize=10_000)
 def plain(text: str, longest: int = _LONGEST_TITLE) -> str:
     """Text of items and people as data: one line, no control characters, no live markup, not too long."""
     text = _INVISIBLE.sub(" ", text).strip()
