@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -205,7 +206,12 @@ def test_logs_name_the_request_and_no_texts(serve_faulty: Callable[..., Any], ca
     answer = httpx.post(server.url + CHAT, json=body("my private wish", user="anna"), headers=headers)
     assert answer.headers["x-request-id"] == "abc-1"
     httpx.post(server.url + CHAT, json=body("bug", user="anna"), headers=headers)
-    lines = [json.loads(r.getMessage()) for r in caplog.records if r.name == "llmrec.api.requests"]
+    deadline = time.monotonic() + 10
+    while True:  # the line is written after the answer is sent
+        lines = [json.loads(r.getMessage()) for r in caplog.records if r.name == "llmrec.api.requests"]
+        if len(lines) == 2 or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
     assert [(line["request_id"], line["route"], line["status"]) for line in lines] == [
         ("abc-1", CHAT, 200),
         ("abc-1", CHAT, 500),
