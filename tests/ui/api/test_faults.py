@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 import socket
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
