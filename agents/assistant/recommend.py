@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from llmrec.acts import ActKind
 from llmrec.agents.assistant.world import LiveWorld
-from llmrec.agents.conversation import answer
+from llmrec.agents.conversation import answer, say
 from llmrec.agents.conversation.belief import top_positions
 from llmrec.agents.conversation.fold import State
 from llmrec.contracts import Hit, Recommender, Who
@@ -134,7 +134,8 @@ def starters(world: LiveWorld, user: str | None) -> list[str]:
     liked = [name for name in reversed(world.history(user)) if name in catalogue.index][:1]
     if not liked and world.people.popularity.any():
         liked = [str(catalogue.index.ids[int(world.popularity.argmax())])]
-    said = [f"I am in the mood for {name}" for name in plain[:1]]
+    opening = "I am in the mood for" if words.one in say.MOODS else "I am looking for"
+    said = [f"{opening} {name}" for name in plain[:1]]
     if liked:
         said.append(f"More like {catalogue.titles[catalogue.index.position(liked[0])][:60]}")
     if len(plain) > 4:

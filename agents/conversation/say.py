@@ -23,6 +23,10 @@ _TRUE = ("true", "yes", "y")
 _KIND_FACETS = ("type", "product type", "kind", "category", "genre", "style", "form")
 
 
+MOODS = ("artist", "film", "book")
+"""Things that one is in the mood for; others are looked for."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """What the things of a catalogue are called."""
@@ -94,7 +98,7 @@ def question(attribute: str, words: Vocabulary) -> str:
     if _DECADE.fullmatch(attribute):
         return f"Should it be from the {attribute}?"
     if not value:
-        verb = "in the mood for" if words.one in ("artist", "film", "book") else "looking for"
+        verb = "in the mood for" if words.one in MOODS else "looking for"
         return f"Are you {verb} “{plain(attribute)}”?"
     if value.casefold() in _TRUE:
         return f"Should it have {plain(facet)}?"
