@@ -161,13 +161,15 @@ def _opens(units: Sequence[Unit], current: Clause) -> bool:
     first = units[at]
     if first.word == "not" and (at + 1 == len(units) or units[at + 1].before):
         return False  # "jazz or not"
+    if first.word == "too":
+        return at + 1 < len(units) and not units[at + 1].before  # ", too slow" but ", too"
     if first.word in OPENERS or first.word == "@f":
         return True
     answer = bool(current.units) and not current.names and len(current.units) <= 3
     if answer and (units[0].before == "," or current.units[0].word in _ANSWERS):
         return True
     if not first.is_name:
-        return bool(current.names) and not _names_before_break(units)
+        return units[0].before == "," and bool(current.names) and not _names_before_break(units)
     following = units[at + 1] if at + 1 < len(units) else None
     if following is None or following.before or following.is_name:
         return False

@@ -144,6 +144,9 @@ class _Message:
             undone = any(s.intent in ("undo", "reset") for s in among) and len(clause.units) == 1
             bounded = any(s.clause.bounds for s in among) and not any(unit.word in _SHOWING for unit in clause.units)
             return undone or bounded  # "shoot, wrong key"; "classic movies, before 1960"
+        if statement.intent == "negative" and clause.units[0].word == "too":
+            # "not Air, too slow": a reason
+            return any(s.intent == "negative" and any(u.word == "@i" for u in s.clause.names) for s in among)
         return False
 
     # --- Intents --------------------------------------------------------------------------------------------------
@@ -180,13 +183,13 @@ class _Message:
         best, chosen = UNSURE, "none"
         content = content_words(clause.words)
         for label, score in zip(self.parts.intents.labels, scores.tolist(), strict=True):
-            if self._allows(label, clause, score, bool(content)):
+            if self._allows(label, clause, score, content):
                 value = score + self._bonus(label, clause)
                 if value > best:
                     best, chosen = value, label
         return chosen
 
-    def _allows(self, label: str, clause: Clause, score: float, has_content: bool) -> bool:
+    def _allows(self, label: str, clause: Clause, score: float, content: Sequence[str]) -> bool:
         names = bool(clause.names or clause.looks_back)
         items = clause.looks_back == "@i" or any(unit.word == "@i" for unit in clause.names)
         if clause.bounds:  # what such a clause says is mostly its bound
@@ -194,7 +197,7 @@ class _Message:
                 return score > SURE
             if label in ("yes", "no"):
                 return not clause.names and self.asked is not None and clause.units[0].word in _YES_NO
-            if not (label == "none" or (label == "search" and has_content) or (names and label in _ABOUT_NAMES)):
+            if not (label == "none" or (label == "search" and content) or (clause.named and label in _ABOUT_NAMES)):
                 return False
         match label:
             case "yes" | "no":
@@ -206,7 +209,7 @@ class _Message:
             case "more_like":
                 return names or bool(self.shown.positions)
             case "search":
-                return has_content
+                return bool(content) and not (len(content) == 1 and _names_item(clause))
             case "small_talk":
                 return not clause.named
             case "explain":
@@ -374,9 +377,13 @@ def _is_request(clause: Clause) -> bool:
 
 def _is_taste(clause: Clause) -> bool:
     """Says what the person likes, rather than what to look for."""
+    return any(unit.word in _TASTE for unit in clause.units) or _names_item(clause)
+
+
+def _names_item(clause: Clause) -> bool:
+    """Names an item beyond doubt."""
     return any(
-        unit.word in _TASTE
-        or (unit.word == "@i" and (unit.reference is not None or (unit.mention is not None and not unit.mention.weak)))
+        unit.word == "@i" and (unit.reference is not None or (unit.mention is not None and not unit.mention.weak))
         for unit in clause.units
     )
 

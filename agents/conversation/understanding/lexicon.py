@@ -40,7 +40,7 @@ EXPANSIONS: dict[str, str] = {
     "w/o": "without", "w/": "with", "abt": "about", "b4": "before", "rn": "right now", "atm": "right now",
     "asap": "right now", "smth": "something", "sth": "something", "smthn": "something", "sumthin": "something",
     "somethin": "something", "sumthing": "something", "sum": "some", "heya": "hey", "heyya": "hey", "kno": "know",
-    "2day": "today", "anythin": "anything", "nothin": "nothing", "nuthin": "nothing",
+    "2day": "today", "4ever": "forever", "anythin": "anything", "nothin": "nothing", "nuthin": "nothing",
     "k": "okay", "kk": "okay", "ok": "okay", "okey": "okay", "oki": "okay", "okie": "okay", "oke": "okay",
     "alright": "all right", "alrite": "all right", "cuz": "because", "coz": "because", "cos": "because",
     "bc": "because", "cause": "because", "cus": "because", "tho": "though", "till": "until", "til": "until",
@@ -103,6 +103,7 @@ CIRCUMSTANCE = words(
 """Who with and when: words that may stand in a request without being looked for."""
 
 FUNCTION = words(
+    "whichever wherever whenever ftw "
     "oops whoops ouch yay ugh eww ew lol hmm meh shrug bingo cheers hiya heya yikes bye goodbye sorry "
     "a an the this that these those it its he she they their his her him i me my mine we us our you your yours "
     "who whom whose which what when where why how and or nor but if then than so as at by for from in into of off "
@@ -134,6 +135,7 @@ FUNCTION = words(
 """Closed-class and dialogue words: never a name by themselves unless quoted or asked about."""
 
 EVALUATIVE = words(
+    "baby babe honey "
     "hard strong big huge small heavy light deep away simple easy love loved lovely beautiful awesome amazing "
     "cool sexy sweet cute fun great good nice best perfect brilliant genius fantastic favourite favorite "
     "favourites favorites classic interesting epic hot sick bad crap shit lame boring awful horrible excellent "

@@ -27,7 +27,7 @@ STRONG_SHARE = 0.006
 """An attribute on this share of the items, and on at least five, is preferred to an item of the same name."""
 RARE_SHARE = 0.002
 """An attribute on fewer items, or fewer than three, that is an ordinary word needs a place for a name."""
-_COMMON = 6_000
+_COMMON = 7_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class Mention:
     """1 for what is written as in the catalogue, less for a guess."""
     weak: bool = False
     """An ordinary word: a name only where the sentence has a place for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The best name of one kind for a phrase."""
+
+    score: float
+    quality: float
+    name: Name
 
 
 class Linker:
@@ -113,7 +122,8 @@ class Linker:
         if facet is not None:
             return [(1.2 * len(words), Mention(start, end, attribute=facet.value))]
         if words in special:
-            return [(100.0 * len(words), Mention(start, end, attribute=special[words]))]
+            weak = all(_is_plain(word) or word in EVALUATIVE for word in words)
+            return [(100.0 * len(words), Mention(start, end, attribute=special[words], weak=weak))]
         exact = self.names.exact
         comma = any(token.before for token in window[1:])
         candidates: list[tuple[Words, float]] = []
@@ -126,15 +136,16 @@ class Linker:
                 candidates += [(form, 0.94) for form in self.names.joined.get(joined, ()) if form != words]
             if not any(quality >= 0.94 for _, quality in candidates):
                 candidates += self._misspelt(words, readings[start:end])
-        best: dict[str, tuple[float, Name]] = {}
+        best: dict[str, _Found] = {}
+        written = " ".join(words)
         meant = words
         for form, quality in candidates:
             if comma and len(form) < 3:
                 continue
             for name in exact[form]:
-                score = quality * 10 + min(name.weight, 1000) ** 0.25 * 0.3
-                if name.kind not in best or score > best[name.kind][0]:
-                    best[name.kind] = (score, name)
+                score = quality * 10 + min(name.weight, 1000) ** 0.25 * 0.3 + (fold(name.value) == written)
+                if name.kind not in best or score > best[name.kind].score:
+                    best[name.kind] = _Found(score, quality, name)
                     meant = form
         if not best:
             return []
@@ -180,13 +191,21 @@ class Linker:
                         found.append((form, 0.86))
         return found
 
+    def _is_word(self, word: str) -> bool:
+        """A common English word, or a form of one: "hurts", "violins"."""
+        return word in self._common or (word[-1] == "s" and word[:-1] in self._english)
+
     def _mention(
-        self, window: Sequence[Token], words: Words, start: int, end: int, best: dict[str, tuple[float, Name]]
+        self, window: Sequence[Token], words: Words, start: int, end: int, best: dict[str, _Found]
     ) -> Mention | None:
         """One mention of the best names of a phrase, None where the phrase is only ordinary words."""
-        attribute, item, brand = (best.get(kind, (0.0, None)) for kind in ("attribute", "item", "brand"))
-        quality = max(score for score, _ in (attribute, item, brand)) / 10
-        plain = all(map(_is_plain, words)) or all(token.words != (token.raw,) for token in window)
+        quality = max(found.quality for found in best.values())
+        typed = [token.raw for token in window]
+        plain = (
+            all(map(_is_plain, words))
+            or all(map(_is_plain, typed))
+            or all(token.words != (token.raw,) for token in window)  # slang
+        )
         marked = all(token.quoted for token in window) or (
             any(token.capital for token in window) and all(t.capital or t.raw in FUNCTION for t in window)
         )
@@ -196,11 +215,11 @@ class Linker:
         if len(words) == 1 and quality < 1 and window[0].raw in CLASS_OF:
             ordinary = True  # "rocks" after a name is no plural of "rock"
         weak = ordinary and not all(token.quoted for token in window)
-        a, i, b = attribute[1], item[1], brand[1]
+        a, i, b = (best[kind].name if kind in best else None for kind in ("attribute", "item", "brand"))
         common = len(words) == 1 and words[0] in self._common
         if a is None and b is None and i is not None and not marked:
             # "heat", "speed", "the game": titles that are ordinary words need a sentence about items
-            weak = weak or (len(words) == 1 and (words[0] in self._english or i.article))
+            weak = weak or (len(words) == 1 and (self._is_word(words[0]) or i.article))
         if a is not None and b is None and common and a.weight < self._rare:
             weak = True
         if a is not None and i is not None and a.weight < self._strong and (marked or not (weak or common)):
@@ -211,7 +230,7 @@ class Linker:
             attribute=a.value if a else None,
             item=i.position if i else None,
             brand=b.value if b else None,
-            quality=min(1.0, quality),
+            quality=quality,
             weak=weak,
         )
 

@@ -22,6 +22,7 @@ _NOT_ITEMS = words(
 _NUMBERED = words("number no nr item option film movie product choice")
 _DETERMINERS = words("the your that this")
 _DETERMINED = words("the your that this my and or with to like not")
+_VERBS = words("like show listen watch feel sounds sound matches match feature fit")
 _PLURALS = words("these those them they")
 _SINGULARS = words("it this that")
 
@@ -47,7 +48,9 @@ def find_references(tokens: Sequence[Token], titles: Sequence[str], brands: Sequ
     found: list[Reference] = []
     at = 0
     while at < len(words):
-        reference = _by_place(words, tokens, at, len(titles)) or _by_pronoun(words, tokens, at, len(titles), nouns)
+        reference = _by_place(words, tokens, at, len(titles), nouns) or _by_pronoun(
+            words, tokens, at, len(titles), nouns
+        )
         if reference:
             found.append(reference)
             at = reference.end
@@ -62,7 +65,9 @@ def find_references(tokens: Sequence[Token], titles: Sequence[str], brands: Sequ
     return sorted(found + named, key=lambda reference: reference.start)
 
 
-def _by_place(words: Sequence[str], tokens: Sequence[Token], at: int, count: int) -> Reference | None:
+def _by_place(
+    words: Sequence[str], tokens: Sequence[Token], at: int, count: int, nouns: Collection[str]
+) -> Reference | None:
     """Ordinals, numbers and counts."""
     start = at
     determined = at > 0 and words[at - 1] in _DETERMINED
@@ -74,10 +79,10 @@ def _by_place(words: Sequence[str], tokens: Sequence[Token], at: int, count: int
         if 0 < value <= count and (word in ("number", "nr", "item", "option") or following.isdigit()):
             return Reference(start, at + 2, (value - 1,))
     if word in ORDINALS or word in _LAST or word in ("former", "latter"):
-        return _by_ordinal(words, tokens, start, at, count, determined)
+        return _by_ordinal(words, tokens, start, at, count, determined, nouns)
     if (word == "all" and _cardinal(following) == count) or (start < at and _cardinal(word) == count > 1):
         end = at + 2 if word == "all" else at + 1
-        return Reference(start, _past_heads(words, tokens, end), tuple(range(count)))
+        return Reference(start, _past_heads(words, tokens, end, nouns), tuple(range(count)))
     if (
         word in ("all", "none", "neither")
         and following == "of"
@@ -90,7 +95,13 @@ def _by_place(words: Sequence[str], tokens: Sequence[Token], at: int, count: int
 
 
 def _by_ordinal(
-    words: Sequence[str], tokens: Sequence[Token], start: int, at: int, count: int, determined: bool
+    words: Sequence[str],
+    tokens: Sequence[Token],
+    start: int,
+    at: int,
+    count: int,
+    determined: bool,
+    nouns: Collection[str],
 ) -> Reference | None:
     """ "the second one", "first two", "last film"; `start` is the place of its determiner."""
     word, following = words[at], _next(words, tokens, at)
@@ -99,8 +110,8 @@ def _by_ordinal(
     many = 0 if following == "one" else _cardinal(following)
     if 0 < many <= count and (word in _LAST or word in ("first", "top")):
         places = range(count - many, count) if word in _LAST else range(many)
-        return Reference(start, _past_heads(words, tokens, at + 2), tuple(places))
-    end = _past_heads(words, tokens, at + 1)
+        return Reference(start, _past_heads(words, tokens, at + 2, nouns), tuple(places))
+    end = _past_heads(words, tokens, at + 1, nouns)
     place = _place(word, count)
     clear = determined or end > at + 1 or len(words) <= 3 or word[0].isdigit()
     return Reference(start, end, (place,)) if clear and place is not None else None
@@ -219,12 +230,10 @@ def _place(word: str, count: int) -> int | None:
     return number - 1 if number <= count else None
 
 
-def _past_heads(words: Sequence[str], tokens: Sequence[Token], at: int) -> int:
-    while (
-        at < len(words)
-        and not tokens[at].before
-        and words[at] in _HEADS
-        and words[at] not in ("like", "show", "listen", "watch")
-    ):
+def _past_heads(words: Sequence[str], tokens: Sequence[Token], at: int, nouns: Collection[str]) -> int:
+    """Past the nouns behind an ordinal: "one", "film", or a word of the titles shown."""
+    start = at
+    while at < len(words) and not tokens[at].before and words[at] in _HEADS and words[at] not in _VERBS:
         at += 1
-    return at
+    named = at == start < len(words) and not tokens[at].before and singular((words[at],))[0] in nouns
+    return at + 1 if named else at

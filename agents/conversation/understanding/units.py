@@ -99,15 +99,15 @@ def read(text: str, linker: Linker, asked: str | None, shown: Shown) -> Reading:
     for _, piece in ranked:
         if not any(at in owner for at in range(piece.start, piece.end)):
             owner.update(dict.fromkeys(range(piece.start, piece.end), piece))
-    return Reading(text, tokens, _units(respelt, owner))
+    return Reading(text, tokens, _units(respelt, owner, asked))
 
 
-def _units(tokens: Sequence[Token], owner: dict[int, Piece]) -> list[Unit]:
+def _units(tokens: Sequence[Token], owner: dict[int, Piece], asked: str | None) -> list[Unit]:
     units: list[Unit] = []
     at = 0
     while at < len(tokens):
         piece = owner.get(at)
-        unit = _unit(piece, tokens, units) if piece is not None else None
+        unit = _unit(piece, tokens, units, asked) if piece is not None else None
         if unit is not None:
             units.append(unit)
             at = unit.end
@@ -120,7 +120,7 @@ def _units(tokens: Sequence[Token], owner: dict[int, Piece]) -> list[Unit]:
     return units
 
 
-def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit]) -> Unit | None:
+def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit], asked: str | None) -> Unit | None:
     """The unit of a piece; None where an ordinary word is no name here."""
     before = tokens[piece.start].before
     if isinstance(piece, Bound):
@@ -146,7 +146,14 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit]) -> Unit 
             or listed
         )
         alone = len(tokens) == piece.end - piece.start and raw not in EVALUATIVE
-        if not (as_title or as_attribute or alone):
+        topic = (
+            asked is not None
+            and piece.attribute == asked
+            and not units
+            and piece.end < len(tokens)
+            and tokens[piece.end].before != ""
+        )
+        if not (as_title or as_attribute or alone or topic):
             return None
     is_item = piece.item is not None and (
         (piece.attribute is None and piece.brand is None) or previous in _SURE_ITEM_CUES
