@@ -34,24 +34,33 @@ def reciprocal_rank_fusion(
     return found[order], scores[order].astype(np.float32)
 
 
-def blend(scores: Mapping[str, Scores], weights: Mapping[str, float]) -> tuple[Scores, NDArray[np.int64]]:
-    """One score (rows, n) from several sources' (rows, n), and which source says most for each item.
+def blend(scores: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
+    """One score (rows, n) from several sources' (rows, n): the weighted sum of their standardised scores.
 
-    Each source's row is scaled to mean 0 and deviation 1, so that sources of any scale can be weighed; the sum counts.
-    Where a source is at -inf it does not know the item and says nothing for or against it: what only one source knows,
-    such as new items, is found by that one. The second result (rows, n) counts the sources in their order in `scores`.
+    Each source's row is scaled to mean 0 and deviation 1, so that sources of any scale can be weighed. Where a source
+    is at -inf it does not know the item and says nothing for or against it: what only one source knows, such as new
+    items, is found by that one.
     """
-    parts = np.stack([np.float32(weights[name]) * _standardised(part) for name, part in scores.items()])
-    return parts.sum(axis=0), parts.argmax(axis=0)
+    total = np.zeros(next(iter(scores.values())).shape, np.float32)
+    for name, part in scores.items():
+        total += np.float32(weights[name]) * _standardised(part)
+    return total
+
+
+def strongest_source(scores: Mapping[str, Scores], weights: Mapping[str, float]) -> NDArray[np.int64]:
+    """Which source (rows, n) adds most to `blend`, counted in their order in `scores`."""
+    return np.stack([np.float32(weights[name]) * _standardised(part) for name, part in scores.items()]).argmax(axis=0)
 
 
 def _standardised(scores: Scores) -> Scores:
     known = np.isfinite(scores)
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    centred = np.where(known, scores, 0)
-    centred = np.where(known, centred - centred.sum(axis=1, keepdims=True) / count, 0)
-    deviation = np.sqrt((centred * centred).sum(axis=1, keepdims=True) / count)
-    return (centred / np.maximum(deviation, np.finfo(np.float32).tiny)).astype(np.float32)
+    count = np.maximum(known.sum(axis=1, keepdims=True, dtype=np.float32), 1)
+    centred = np.where(known, scores, np.float32(0))
+    centred -= centred.sum(axis=1, keepdims=True) / count
+    centred *= known
+    deviation = np.sqrt(np.vecdot(centred, centred)[:, None] / count)
+    centred /= np.maximum(deviation, np.finfo(np.float32).tiny)
+    return centred
 
 
 class BlendConfig(Config):
@@ -89,22 +98,22 @@ class Blend(HistoryRecommender):
         self._columns = {name: self._items.positions(source.item_ids) for name, source in sources.items()}
 
     def _score(self, histories: sparse.csr_matrix) -> Scores:
-        return self._blend(histories)[0]
+        return blend(self._of_sources(histories), self.config.weights)
 
     def sources(self, who: Who, items: Sequence[str]) -> list[str]:
         """The source that says most for each of the items that were recommended to one person."""
-        _, strongest = self._blend(self._people([who])[0])
+        strongest = strongest_source(self._of_sources(self._people([who])[0]), self.config.weights)
         names = list(self._sources)
         return [names[strongest[0, position]] for position in self._items.positions(items)]
 
-    def _blend(self, histories: sparse.csr_matrix) -> tuple[Scores, NDArray[np.int64]]:
+    def _of_sources(self, histories: sparse.csr_matrix) -> dict[str, Scores]:
         ids = self._items.ids
         people = [ids[row].tolist() for row in np.split(histories.indices, histories.indptr[1:-1])]
         scores = {}
         for name, source in self._sources.items():
             scores[name] = np.full(histories.shape, -np.inf, np.float32)
             scores[name][:, self._columns[name]] = source.score(people)
-        return blend(scores, self.config.weights)
+        return scores
 
     def _arrays(self) -> Arrays:
         return {}

@@ -63,7 +63,7 @@ def _blended(world: LiveWorld, recommenders: Mapping[str, Recommender], history:
         alike = np.sum([world.content(name) for name in history[-_TASTE:]], axis=0)
         most = float(content[~new].max(initial=1e-6))
         content[new] = alike[new] / max(float(alike.max()), 1e-6) * most
-    blended, _ = blend({name: part[None] for name, part in scores.items()}, dict.fromkeys(scores, 1.0))
+    blended = blend({name: part[None] for name, part in scores.items()}, dict.fromkeys(scores, 1.0))
     return blended[0]
 
 
