@@ -18,7 +18,7 @@ from llmrec.agents.conversation.understanding.lexicon import (
     ORDINALS,
 )
 from llmrec.agents.conversation.understanding.names import Name, Names, Words, attribute_words, singular
-from llmrec.agents.conversation.understanding.normalise import Token, name_words
+from llmrec.agents.conversation.understanding.normalise import Token, fold, name_words
 from llmrec.agents.conversation.understanding.spelling import Speller, english
 
 MAX_CORRECTIONS = 40
