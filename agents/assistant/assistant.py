@@ -191,6 +191,10 @@ class Assistant:
         world = self._live.world
         return list(dict.fromkeys((*world.people.users, *world.happenings.users)))[:limit]
 
+    def knows(self, user: str) -> bool:
+        """Whether there are events of this user."""
+        return bool(self._live.world.seen(user))
+
     def starters(self, user: str | None = None) -> list[str]:
         """What one could say first."""
         return picking.starters(self._live.world, user)

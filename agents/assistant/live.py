@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -19,6 +20,9 @@ from llmrec.agents.memory import Change, StateStore
 from llmrec.data import columns as c
 from llmrec.data.catalogue import Catalogue
 from llmrec.data.columns import POSITIVE_RATING
+from llmrec.errors import EngineError, VectorStoreError
+
+logger = logging.getLogger("llmrec.assistant")
 
 FEEDBACK = {"like": c.LIKE, "dislike": c.DISMISS, "seen": c.DISMISS}
 """Kind of feedback to the event that it is for the history: what is seen only is neither liked nor shown again."""
@@ -70,7 +74,10 @@ class Live:
             if items:
                 world = self.world
                 catalogue = await pool.run(_upserted, world.catalogue, items)
-                await world.search.upsert(catalogue, [str(row[c.ITEM]) for row in items])
+                try:
+                    await world.search.upsert(catalogue, [str(row[c.ITEM]) for row in items])
+                except (VectorStoreError, EngineError) as error:
+                    logger.warning("search does not know the changed items until the next start: %s", error)
                 # Names take longest, so they are indexed outside of the pool that turns wait for.
                 reader = await asyncio.to_thread(self._understanding, catalogue)
                 self.world = replace(world, catalogue=catalogue, reader=reader)

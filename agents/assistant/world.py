@@ -25,8 +25,8 @@ FOUND = 200
 _NEIGHBOURS = 200
 _TIED = 20
 """Liked items that explanations look at."""
-_CACHED_FLOATS = 8_000_000
-"""Floats that each cache of arrays may hold: 32 MB."""
+_CACHED_FLOATS = 4_000_000
+"""Floats that each cache of arrays may hold: 16 MB."""
 _POPULAR_SHARE = 0.1
 
 

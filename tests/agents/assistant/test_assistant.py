@@ -205,3 +205,5 @@ async def test_a_damaged_vector_store_is_said_and_the_conversation_goes_on(
             await assistant.search("sea")
         assert not assistant.health()["ready"] and "vector" in assistant.health()["search"].lower()
         assert (await assistant.turn(TurnRequest(text="hello"))).items
+        await assistant.upsert_items([{"item_id": "book-0001", "price": 1.0}])
+        assert (await assistant.turn(TurnRequest(text="hello"))).items and assistant.item("book-0001")["price"] == 1.0
