@@ -46,9 +46,8 @@ def write_html(result: Result, file: Path) -> None:
         plots="".join(_plot(result, metric) for metric in result.metrics()),
         table=f"<table>{_line('th', header)}{''.join(_line('td', line) for line in body)}</table>",
         protocols="".join(
-            f"<dt>{html.escape(row.name)}</dt><dd>{html.escape(row.protocol)}</dd>"
-            for row in result.rows
-            if row.protocol
+            f"<dt>{html.escape(', '.join(names))}</dt><dd>{html.escape(protocol)}</dd>"
+            for protocol, names in result.protocols()
         ),
         environment=html.escape(", ".join(f"{key} {value}" for key, value in environment.items())),
     )

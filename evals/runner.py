@@ -10,7 +10,6 @@ import difflib
 import importlib
 import types
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from llmrec import plugins
 from llmrec.contracts import Config, Progress, Suite, no_progress
 from llmrec.errors import UnknownName, UserError
+from llmrec.evals.source import source_name
 from llmrec.evals.table import Result
 
 BENCHMARKS: Mapping[str, str] = {
@@ -49,7 +49,7 @@ def run(kind: type[Config], source: str, options: Mapping[str, Any], progress: P
     """Run a suite or benchmark on a data folder or workspace (or what else the suite reads)."""
     chosen = cast(Suite, _configure(kind, options))
     rows = chosen.run(source, progress)
-    return Result(suite=chosen.name, dataset=Path(source).resolve().name if source else "", rows=rows)
+    return Result(suite=chosen.name, dataset=source_name(source), rows=rows)
 
 
 def parse_options(kind: type[Config], words: Sequence[str]) -> dict[str, Any]:
@@ -98,4 +98,5 @@ def _configure(kind: type[Config], options: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         name = option(str(first["loc"][0])) if first["loc"] else "the options"
-        raise UserError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+        reason = first["msg"].removeprefix("Value error, ").replace("Input should", "the value should")
+        raise UserError(f"{name} {first['input']}: {reason}") from None

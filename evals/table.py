@@ -46,6 +46,14 @@ class Result:
         """The metric keys of all rows, in the order of their first appearance."""
         return list(dict.fromkeys(key for row in self.rows for key in row.metrics))
 
+    def protocols(self) -> list[tuple[str, list[str]]]:
+        """Each protocol with the names of its rows, in the order of their first appearance."""
+        names: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.protocol:
+                names.setdefault(row.protocol, []).append(row.name)
+        return list(names.items())
+
     def cells(self) -> list[list[str]]:
         """Header and rows as text, for tables; a column that says nothing is left out."""
         keys = self.metrics()

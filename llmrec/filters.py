@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from llmrec.errors import UserError
 
@@ -55,8 +55,9 @@ class Filter(BaseModel):
         field, operator, value = match.groups()
         try:
             return cls(field=field.lower(), operator=operator, value=value)  # type: ignore[arg-type]
-        except ValueError as error:
-            raise UserError(f"cannot read the filter {text!r}: {str(error).splitlines()[-1]}") from None
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise UserError(f"cannot read the filter {text!r}: {reason}") from None
 
     def __str__(self) -> str:
         value = f"{self.value:g}" if isinstance(self.value, float) else self.value

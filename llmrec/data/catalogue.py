@@ -97,7 +97,10 @@ class Catalogue:
         """Facts about one item; price and year are None where unknown. Raises `UnknownName`."""
         at = self.index.position(item_id)
         if at < 0:
-            raise UnknownName(f"there is no item {item_id!r} in the catalogue")
+            near = self.index.near(item_id)
+            raise UnknownName(
+                f"there is no item {item_id!r} in the catalogue" + (f": did you mean {near!r}?" if near else "")
+            )
         price, year = float(self.prices[at]), float(self.years[at])
         return {
             c.ITEM: item_id,

@@ -53,6 +53,13 @@ class Index:
         """The position of `name`, -1 if unknown."""
         return self._positions.get(name, -1)
 
+    def near(self, name: str) -> str | None:
+        """The known name that is most like `name`, for "did you mean"; None where none is like it."""
+        from rapidfuzz import fuzz, process
+
+        found = process.extractOne(name, self.ids.tolist(), scorer=fuzz.ratio, score_cutoff=75)
+        return None if found is None else str(found[0])
+
     def positions(self, names: Iterable[str]) -> NDArray[np.int64]:
         """Positions (n,) of `names`, -1 where unknown."""
         get = self._positions.get

@@ -59,7 +59,7 @@ def router(assistant: Assistant) -> APIRouter:
         who = body.history if body.history is not None else user or []
         filters = parse_filters(body.filters)
         [items] = await assistant.recommend([who], body.k, filters=filters, recommender=body.recommender)
-        return Json(listing(items))
+        return Json(listing(items, known=assistant.knows(who) if isinstance(who, str) else bool(who)))
 
     @routes.post("/search", response_class=Json)
     async def search(body: SearchRequest, caller: Caller) -> Response:

@@ -24,6 +24,8 @@ logger = logging.getLogger("llmrec.api.requests")
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _CLIENT_LEFT = 499  # nginx's number for a request whose client did not wait
+_FILES = ("/assets/", "/static/")
+"""The chat page's own files: some sixty requests each time that it is opened, which nobody looks for in a log."""
 
 
 def log_requests(level: int = logging.INFO) -> None:
@@ -79,7 +81,7 @@ class Observe:
             span.set_attributes(
                 {"http.response.status_code": status, "http.route": route, "llmrec.request_id": request_id}
             )
-        if logger.isEnabledFor(logging.INFO):
+        if logger.isEnabledFor(logging.INFO) and not route.startswith(_FILES):
             line = {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "request_id": request_id,

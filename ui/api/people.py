@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
+from llmrec.agents.conversation import say
 from llmrec.ui.api.errors import ApiError, Json
 from llmrec.ui.api.wire import Body, Caller, Route, UserId
 
@@ -45,6 +46,11 @@ def router(assistant: Assistant) -> APIRouter:
     """The users' routes."""
     routes = APIRouter(prefix="/v1", tags=["users"], route_class=Route)
 
+    def shown(entry: MemoryEntry) -> dict[str, Any]:
+        words = say.label if entry.item_id is None else say.title
+        label = words(assistant.catalogue, entry.target)
+        return {**entry.model_dump(mode="json", exclude={"owner"}), "label": label}
+
     @routes.post("/events", response_class=Json)
     async def add_events(body: EventsRequest, caller: Caller) -> Response:
         for row, event in enumerate(body.events):
@@ -52,7 +58,9 @@ def router(assistant: Assistant) -> APIRouter:
             if not isinstance(user, str) or not user:
                 raise ApiError(400, f"event {row} has no user_id: send it as a string", param=f"events.{row}.user_id")
             caller.person(user)
-        return Json({"object": "events.added", "added": await assistant.add_events(body.events)})
+        added = await assistant.add_events(body.events)
+        unknown = sum(event["item_id"] not in assistant.catalogue.index for event in body.events)
+        return Json({"object": "events.added", "added": added, "unknown_items": unknown})
 
     @routes.post("/feedback", response_class=Json)
     async def feedback(body: FeedbackRequest, caller: Caller) -> Response:
@@ -64,7 +72,7 @@ def router(assistant: Assistant) -> APIRouter:
     async def show_memory(caller: Caller, user: UserId | None = None) -> Response:
         person = caller.person(user)
         entries = await assistant.memory(caller.owner(person), person)
-        return Json({"object": "list", "entries": [_shown(entry) for entry in entries]})
+        return Json({"object": "list", "entries": [shown(entry) for entry in entries]})
 
     @routes.get("/memory/export", response_class=Json)
     async def export_memory(caller: Caller, user: UserId | None = None) -> Response:
@@ -75,7 +83,7 @@ def router(assistant: Assistant) -> APIRouter:
     async def remember(body: MemoryRequest, caller: Caller) -> Response:
         user = caller.person(body.user)
         entry = await assistant.remember(caller.owner(user), user, body.kind, body.attribute, body.item_id)
-        return Json(_shown(entry))
+        return Json(shown(entry))
 
     @routes.delete("/memory", response_class=Json)
     async def delete_memory(caller: Caller, user: UserId | None = None) -> Response:
@@ -100,7 +108,3 @@ def router(assistant: Assistant) -> APIRouter:
         return Json({"object": "thread", "id": thread, "turns": shown})
 
     return routes
-
-
-def _shown(entry: MemoryEntry) -> dict[str, Any]:
-    return entry.model_dump(mode="json", exclude={"owner"})

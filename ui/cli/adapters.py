@@ -20,7 +20,7 @@ NameArgument = Annotated[str, typer.Argument(help="Such as search or user:42.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(adapters, name="adapters")
+    app.add_typer(adapters, name="adapters", rich_help_panel="Change")
 
 
 @adapters.command("list")

@@ -1,18 +1,26 @@
-"""`llmrec chat`, `recommend` and `search`: questions to a workspace from the terminal."""
+"""`llmrec recommend` and `search`: questions to a workspace from the terminal."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
-from rich.text import Text
 
-from llmrec.errors import LlmrecError
-from llmrec.ui.cli.client import call, connect
-from llmrec.ui.cli.console import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, print_table, stdout, write_json
+from llmrec.ui.cli.client import call, connect, request
+from llmrec.ui.cli.console import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    WorkspaceOption,
+    print_table,
+    stderr,
+    stdout,
+    tell,
+    write_json,
+)
 
 CountOption = Annotated[int, typer.Option("--count", "-k", min=1, max=1000, help="How many items.")]
 FilterOption = Annotated[
@@ -22,9 +30,8 @@ FilterOption = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(chat)
-    app.command()(recommend)
-    app.command()(search)
+    app.command(rich_help_panel="Ask")(recommend)
+    app.command(rich_help_panel="Ask")(search)
 
 
 def recommend(
@@ -32,87 +39,71 @@ def recommend(
     history: Annotated[
         str | None, typer.Option(help="Item ids, oldest first, separated by commas: a new user.")
     ] = None,
+    similar_to: Annotated[str | None, typer.Option(help="An item id: what is like it.")] = None,
     count: CountOption = 10,
     filters: FilterOption = None,
-    recommender: Annotated[str | None, typer.Option(help="One recommender instead of the fusion of all.")] = None,
+    recommender: Annotated[str | None, typer.Option(help="One recommender instead of their blend.")] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     json: JsonOption = None,
 ) -> None:
-    """The best items for a known, a new or an anonymous user."""
-    body = {"user": user, "k": count, "filters": filters or [], "recommender": recommender}
-    if history is not None:
-        body["history"] = [item.strip() for item in history.split(",") if item.strip()]
-    result = asyncio.run(_request(workspace, "POST", "/v1/recommendations", body))
-    _show(result, result["items"], json)
+    """The best items for a known, a new or an anonymous user, or like an item."""
+    items = None if history is None else [item.strip() for item in history.split(",") if item.strip()]
+    body = {
+        "user": user,
+        "history": items,
+        "similar_to": similar_to,
+        "k": count,
+        "filters": filters or [],
+        "recommender": recommender,
+    }
+    result = asyncio.run(_recommend(workspace, body))
+    if user and not result.get("known", True):
+        tell(f"nothing is known of {user!r} yet: this is what people like in general", "dim", to=stderr)
+    _show(result, json)
 
 
 def search(
     query: Annotated[str, typer.Argument(help="Words to look for.")],
     count: CountOption = 10,
     filters: FilterOption = None,
-    user: Annotated[str | None, typer.Option(help="Personal order for this user.")] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Personal order for this user.")] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     json: JsonOption = None,
 ) -> None:
-    """Hybrid search in the catalogue."""
-    body = {"query": query, "k": count, "filters": filters or [], "user": user}
-    result = asyncio.run(_request(workspace, "POST", "/v1/search", body))
-    _show(result, result["items"], json)
+    """Hybrid search in the catalogue, by words and by meaning."""
+    body = _given(query=query, k=count, filters=filters or [], user=user)
+    _show(asyncio.run(request(workspace, "POST", "/v1/search", json=body)), json)
 
 
-def chat(
-    user: Annotated[str | None, typer.Option(help="Who is talking; left out: anonymous.")] = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
-    """Talk to the recommender in the terminal; ends with an empty line or Ctrl-D."""
-    asyncio.run(_chat(workspace, user))
-
-
-async def _request(workspace: Path, method: str, path: str, body: dict[str, Any]) -> Any:
+async def _recommend(workspace: Path, body: Mapping[str, Any]) -> Any:
     async with connect(workspace) as client:
-        return await call(client, method, path, json={key: value for key, value in body.items() if value is not None})
+        for item_id in body["history"] or ():  # the API passes over items that it does not know; a person has mistyped
+            await call(client, "GET", f"/v1/items/{quote(item_id, safe='')}")
+        return await call(client, "POST", "/v1/recommendations", json=_given(**body))
 
 
-async def _chat(workspace: Path, user: str | None) -> None:
-    async with connect(workspace) as client:
-        thread = None
-        stdout.print("Say what you are looking for. An empty line ends the conversation.", style="dim")
-        while True:
-            if sys.stdin.isatty():
-                stdout.print("[bold]you[/]  ", end="")
-            line = await asyncio.to_thread(sys.stdin.readline)
-            if not line.strip():
-                return
-            body: dict[str, Any] = {"model": "llmrec", "messages": [{"role": "user", "content": line.strip()}]}
-            # An empty thread name starts a conversation on the server's side.
-            body["metadata"] = {"thread": thread or "new"}
-            if user:
-                body["user"] = user
-            try:
-                answer = await call(client, "POST", "/v1/chat/completions", json=body)
-            except LlmrecError as error:
-                stdout.print(Text(f"error: {error}", style="red"))
-                continue
-            message = answer["choices"][0]["message"]
-            thread = message["llmrec"]["thread"]
-            stdout.print(Text.assemble(("llmrec  ", "bold"), message["content"]), soft_wrap=True)
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _show(result: dict[str, Any], items: list[dict[str, Any]], json: Path | None) -> None:
-    if json:
+def _show(result: Mapping[str, Any], json: Path | None) -> None:
+    items = result["items"]
+    if json is not None:
         write_json(result, json)
-        return
-    if not items:
+    elif not items:
         stdout.print("nothing found")
-        return
-    rows = [
-        (item["item_id"], item["title"], f"{item['score']:.3f}", _facts(item), item.get("reason", "")) for item in items
-    ]
-    print_table(("item", "title", "score", "facts", "why"), rows)
+    else:
+        rows = [(item["item_id"], item["title"], f"{item['score']:.3f}", facts(item), item["reason"]) for item in items]
+        if len({item["reason"] for item in items}) == 1:
+            print_table(("item", "title", "score", "facts"), [row[:-1] for row in rows])
+            tell(items[0]["reason"], "dim")
+        else:
+            print_table(("item", "title", "score", "facts", "why"), rows)
 
 
-def _facts(item: dict[str, Any]) -> str:
-    facts = [item.get("brand") or "", str(item.get("year") or "")]
+def facts(item: Mapping[str, Any]) -> str:
+    """Brand, year and price of an item on one line."""
+    known = [item.get("brand") or "", str(item.get("year") or "")]
     if item.get("price") is not None:
-        facts.append(f"{item['price']:.2f}")
-    return ", ".join(fact for fact in facts if fact)
+        known.append(f"{item['price']:,.2f}")
+    return ", ".join(fact for fact in known if fact)

@@ -27,7 +27,7 @@ class Check:
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(doctor)
+    app.command(rich_help_panel="Measure and check")(doctor)
 
 
 def doctor(workspace: WorkspaceOption = DEFAULT_WORKSPACE, json: JsonOption = None) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmrec.contracts import Config
-from llmrec.ui.cli.console import JsonOption, print_table, progress, stdout, write_json
+from llmrec.errors import UserError
+from llmrec.ui.cli.console import HtmlOption, JsonOption, print_table, progress, tell, write_json
+
+if TYPE_CHECKING:
+    from llmrec.contracts import Config
 
 REST = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-HtmlOption = Annotated[Path | None, typer.Option("--html", help="Write a report with plots to this file.")]
-HelpOption = Annotated[bool, typer.Option("--help", "-h", help="Show the options of this suite or benchmark.")]
+HelpOption = Annotated[
+    bool, typer.Option("--help", "-h", metavar="", help="Show the options of this suite or benchmark.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("eval", context_settings=REST)(evaluate)
-    app.command("bench", context_settings=REST)(bench)
+    app.command("eval", context_settings=REST, rich_help_panel="Measure and check")(evaluate)
+    app.command("bench", context_settings=REST, rich_help_panel="Measure and check")(bench)
 
 
 def evaluate(
@@ -29,9 +35,8 @@ def evaluate(
     html: HtmlOption = None,
     show_help: HelpOption = False,
 ) -> None:
-    """Measure quality: `llmrec eval SUITE SOURCE [OPTIONS]`; `llmrec eval SUITE --help` lists the suite's options."""
+    """Measure quality: `eval SUITE SOURCE [OPTIONS]`; `eval SUITE --help` shows a suite's options."""
     from llmrec import plugins
-    from llmrec.errors import UserError
     from llmrec.evals import runner
 
     if suite is None:
@@ -54,7 +59,7 @@ def bench(
     html: HtmlOption = None,
     show_help: HelpOption = False,
 ) -> None:
-    """Measure speed and memory: `llmrec bench NAME [SOURCE] [OPTIONS]`; `llmrec bench NAME --help` lists options."""
+    """Measure speed and memory: `bench NAME [SOURCE] [OPTIONS]`; `bench NAME --help` shows a benchmark's options."""
     from llmrec.evals import runner
 
     if name is None:
@@ -70,37 +75,39 @@ def bench(
     _run(kind, source, words, json, html)
 
 
-def _run(kind: type[Config], source: str, words: list[str], json: Path | None, html: Path | None) -> None:
+def _run(kind: type[Config], source: str, words: Sequence[str], json: Path | None, html: Path | None) -> None:
     from llmrec.evals import runner
     from llmrec.evals.report import write_html
 
     options = runner.parse_options(kind, words)
     with progress() as report:
         result = runner.run(kind, source, options, report)
-    if html:
+    if html is not None:
         write_html(result, html)
-    if json:
+    if json is not None:
         write_json(result.to_json(), json)
     if json is None or str(json) != "-":
         header, *rows = result.cells()
         print_table(header, rows, title=f"{result.suite}: {result.dataset}" if result.dataset else result.suite)
-        for row in result.rows:
-            if row.protocol:
-                stdout.print(f"{row.name}: {row.protocol}", style="dim", markup=False, highlight=False)
+        for protocol, names in result.protocols():
+            tell(f"{', '.join(names)}: {protocol}", "dim")
 
 
-def _usage(usage: str, what: str, names: list[str]) -> None:
-    stdout.print(
-        f"usage: llmrec {usage} [OPTIONS] [--json FILE] [--html FILE]\n{what}: {', '.join(names)}", markup=False
-    )
+def _usage(usage: str, what: str, names: Sequence[str]) -> None:
+    tell(f"usage: llmrec {usage} [OPTIONS] [--json FILE] [--html FILE]\n{what}: {', '.join(names)}")
 
 
 def _options(usage: str, kind: type[Config]) -> None:
+
+    tell(f"usage: llmrec {usage} [OPTIONS] [--json FILE] [--html FILE]\n\n{inspect.getdoc(kind) or ''}\n")
+    print_table(("option", "default", "meaning"), list(_described(kind)))
+
+
+def _described(kind: type[Config]) -> Iterator[tuple[str, str, str]]:
     from llmrec.evals import runner
 
-    stdout.print(f"usage: llmrec {usage} [OPTIONS] [--json FILE] [--html FILE]\n\n{kind.__doc__ or ''}\n", markup=False)
-    rows = [
-        (runner.option(name), "" if field.is_required() else field.default, field.description or "")
-        for name, field in kind.model_fields.items()
-    ]
-    print_table(("option", "default", "meaning"), rows)
+    for name, field in kind.model_fields.items():
+        default: Any = "" if field.is_required() else field.get_default(call_default_factory=True)
+        if isinstance(default, tuple | list):
+            default = ",".join(map(str, default))
+        yield runner.option(name), "" if default in (None, {}) else str(default), field.description or ""

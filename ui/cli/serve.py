@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from llmrec.errors import UserError
-from llmrec.settings import ALL, Settings
-from llmrec.ui.cli.console import DEFAULT_WORKSPACE, SeedOption, WorkspaceOption, progress, stdout
-from llmrec.workspace import Workspace
+from llmrec.ui.cli.console import DEFAULT_WORKSPACE, SeedOption, WorkspaceOption, progress, stdout, tell
+
+if TYPE_CHECKING:
+    from llmrec.settings import Settings
+    from llmrec.workspace import Workspace
+
+GRACE = 5
+"""Seconds that answers in work get when the server stops."""
 
 HostOption = Annotated[str | None, typer.Option(help="Address to bind to; anything but loopback needs API keys.")]
-PortOption = Annotated[int | None, typer.Option(help="Port of chat page and API.")]
+PortOption = Annotated[
+    int | None, typer.Option(help="Port of chat page and API, 7860 by default; 0 takes a free one.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(demo)
-    app.command()(serve)
+    app.command(rich_help_panel="Start")(demo)
+    app.command(rich_help_panel="Start")(serve)
 
 
 def demo(
@@ -29,17 +40,20 @@ def demo(
     port: PortOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Generate the demo world, build its workspace and serve it: everything from one command."""
-    from llmrec.agents.assistant import build_workspace
-    from llmrec.data.demo_world import generate
+    """Generate the demo world, a bookshop, build its workspace and serve it."""
+    from llmrec.settings import Settings
+    from llmrec.workspace import Workspace
 
-    settings = Settings.load(None, _given(host=host, port=port))
-    _check_address(settings)
     data, workspace = folder / "data", folder / "workspace"
-    with progress() as report:
-        generate(data, seed=seed, progress=report)
-        build_workspace(data, workspace, progress=report, settings=settings)
-    _run(workspace, Settings.load(workspace, _given(host=host, port=port)))
+    settings = Settings.load(workspace, {"host": host, "port": port})
+    with _bind(settings) as listener:  # a wrong address is told before the work, not after it
+        from llmrec.agents.assistant import build_workspace
+        from llmrec.data.demo_world import generate
+
+        with progress() as report:
+            generate(data, seed=seed, progress=report)
+            build_workspace(data, workspace, progress=report, settings=settings)
+        asyncio.run(_serve(Workspace.open(workspace), settings, listener))
 
 
 def serve(
@@ -51,58 +65,112 @@ def serve(
     vectors: Annotated[str | None, typer.Option(help="Vectors: chroma:FOLDER or chroma+http://host:port.")] = None,
 ) -> None:
     """Serve the chat page and the OpenAI-compatible API of a workspace."""
-    settings = Settings.load(workspace, _given(host=host, port=port, llm=llm, state=state, vectors=vectors))
-    _check_address(settings)
-    _run(workspace, settings)
+    from llmrec.settings import Settings
+    from llmrec.workspace import Workspace
+
+    options = {"host": host, "port": port, "llm": llm, "state": state, "vectors": vectors}
+    settings = Settings.load(workspace, options)
+    opened = Workspace.open(workspace)
+    try:
+        listener = _bind(settings)
+    except UserError:
+        opened.announce("").close()  # where this workspace is served already, that is the better reason
+        raise
+    from llmrec.ui.api import log_requests
+
+    log_requests()
+    with listener:
+        asyncio.run(_serve(opened, settings, listener))
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _check_address(settings: Settings) -> None:
-    """Fail before the work, not after it."""
+def _bind(settings: Settings) -> socket.socket:
+    """A socket that holds the address; `UserError` where it cannot be had."""
     settings.check_exposure()
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise UserError(
-                f"cannot serve on {settings.host}:{settings.port}: {error.strerror}; choose another --port"
-            ) from error
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"cannot serve on {settings.host}:{settings.port} ({reason}): choose another --port or --host"
+        ) from None
+    return listener
 
 
-def _run(folder: Path, settings: Settings) -> None:
-    asyncio.run(_serve(Workspace.open(folder), settings))
+def _address(settings: Settings, listener: socket.socket) -> str:
+    """The base URL for programs on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-async def _serve(workspace: Workspace, settings: Settings) -> None:
+async def _serve(workspace: Workspace, settings: Settings, listener: socket.socket) -> None:
+    """Serve until a signal says stop; then answers in work are finished and all is closed."""
     import uvicorn
 
     from llmrec.agents.assistant import Assistant
+    from llmrec.settings import ALL
     from llmrec.ui.api import create_app
     from llmrec.ui.chat import mount_chat
 
-    address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Stop by a signal and go on after that, where uvicorn would raise the signal again."""
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            try:
+                yield
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(number)
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            super().handle_exit(sig, frame)
+            stopping.set()
+            logging.getLogger("uvicorn.error").disabled = True  # it would show a traceback for each answer cut off
+
+    address = _address(settings, listener)
+    stopping = asyncio.Event()
     with workspace.announce(address) as announcement:
         # Commands beside the server prove with this token that they can read the workspace.
         if settings.keys:
             settings = settings.model_copy(update={"keys": {**settings.keys, announcement.server.token: (ALL,)}})
         async with await Assistant.open(workspace, settings) as assistant:
-            app = mount_chat(create_app(assistant, settings), assistant, settings)
-            config = uvicorn.Config(
-                app, host=settings.host, port=settings.port, log_level="warning", access_log=False,
-                timeout_graceful_shutdown=5,
-            )  # fmt: skip
-            running = uvicorn.Server(config)
-            task = asyncio.create_task(running.serve())
-            while not running.started and not task.done():  # noqa: ASYNC110 (uvicorn offers no event)
+            app = _Leaving(mount_chat(create_app(assistant, settings), assistant, settings), stopping)
+            server = Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE))
+            running = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started and not running.done():  # noqa: ASYNC110 (uvicorn offers no event)
                 await asyncio.sleep(0.02)
-            if running.started:
-                stdout.print(f"\n[bold]{assistant.name}[/] is ready ({len(assistant.catalogue):,} items)")
-                stdout.print(f"  chat page  {address}/")
-                stdout.print(f"  API        {address}/v1   (documentation: {address}/docs)")
-                stdout.print("  stop       Ctrl-C\n")
-            await task
+            if server.started:
+                stdout.print()
+                tell(f"{assistant.name} is ready: {len(assistant.catalogue):,} items", "bold")
+                tell(f"  chat page  {address}/")
+                tell(f"  API        {address}/v1   (documentation: {address}/docs)")
+                tell("  stop       Ctrl-C\n")
+            await running
+
+
+class _Leaving:
+    """ASGI middleware; once the server stops, it tells the page's endless streams that their client has left."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], stopping: asyncio.Event) -> None:
+        self.app, self.stopping = app, stopping
+
+    async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[..., Any]) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/v1/"):
+            await self.app(scope, receive, send)
+            return
+
+        async def receive_or_leave() -> Any:
+            message, stop = asyncio.ensure_future(receive()), asyncio.ensure_future(self.stopping.wait())
+            try:
+                await asyncio.wait((message, stop), return_when=asyncio.FIRST_COMPLETED)
+                return message.result() if message.done() else {"type": "http.disconnect"}
+            finally:
+                message.cancel()
+                stop.cancel()
+
+        await self.app(scope, receive_or_leave, send)

@@ -144,7 +144,8 @@ def test_recommendations_for_known_new_and_anonymous_people(client: httpx.Client
     assert len(ids(new)) == 5
     assert not set(ids(new)) & set(history)
     assert all(item["path"] for item in new["items"])
-    assert len(ids(post(client, "/v1/recommendations", user="nobody-has-heard-of", k=5))) == 5
+    unheard = post(client, "/v1/recommendations", user="nobody-has-heard-of", k=5)
+    assert len(ids(unheard)) == 5 and not unheard["known"] and new["known"]
     assert ids(post(client, "/v1/recommendations", history=history, k=5, recommender="popularity")) != []
     similar = ids(post(client, "/v1/recommendations", similar_to=history[0], k=5))
     assert similar
@@ -188,7 +189,8 @@ def test_events_reach_the_history_at_once(client: httpx.Client, items: list[dict
     before = ids(post(client, "/v1/recommendations", user="fresh", k=10))
     bought = before[:2]
     events = [{"user_id": "fresh", "item_id": item, "event": "buy"} for item in bought]
-    assert post(client, "/v1/events", events=events)["added"] == 2
+    answer = post(client, "/v1/events", events=[*events, {"user_id": "fresh", "item_id": "no-such-item"}])
+    assert (answer["added"], answer["unknown_items"]) == (3, 1)
     after = ids(post(client, "/v1/recommendations", user="fresh", k=10))
     assert not set(bought) & set(after)
     assert after
@@ -221,6 +223,7 @@ def test_memory_is_shown_edited_exported_and_deleted(client: httpx.Client, items
         ("seen", seen, None),
         ("reject", None, attribute),
     ]
+    assert entries[0]["label"] == items[4]["title"] and entries[2]["label"].startswith(attribute[:3])
     assert not any("owner" in e for e in entries)
     assert client.get("/v1/memory", params={"user": "other"}).json()["entries"] == []
     assert len(client.get("/v1/memory/export", params=who).json()["memory"]) == 3
