@@ -84,7 +84,7 @@ class Interpreter:
     def mentions(self, text: str, asked: str | None) -> list[Mention]:
         """The catalogue's names in a text, in order."""
         tokens = tokenise(text)
-        return self.linker.link(tokens, self.linker.corrected(tokens), asked)
+        return self.linker.link(text, tokens, self.linker.corrected(tokens), asked)
 
 
 @dataclass

@@ -90,7 +90,9 @@ class Linker:
             readings.append(ways)
         return readings
 
-    def link(self, tokens: Sequence[Token], readings: Sequence[Sequence[str]], asked: str | None) -> list[Mention]:
+    def link(
+        self, text: str, tokens: Sequence[Token], readings: Sequence[Sequence[str]], asked: str | None
+    ) -> list[Mention]:
         """Mentions that do not overlap, in order. `asked` is an attribute that any of its words may name."""
         found: list[tuple[float, Mention]] = []
         special = {form: asked for form in _ways_to_say(asked) if form} if asked else {}
@@ -98,7 +100,7 @@ class Linker:
             for end in range(start + 1, min(len(tokens), start + 9) + 1):
                 if end > start + 1 and tokens[end - 1].before == ".":
                     break
-                found.extend(self._window(tokens, readings, start, end, special))
+                found.extend(self._window(text, tokens, readings, start, end, special))
         found.sort(key=lambda pair: (-pair[0], pair[1].start))
         taken = [False] * len(tokens)
         chosen: list[Mention] = []
@@ -110,6 +112,7 @@ class Linker:
 
     def _window(
         self,
+        text: str,
         tokens: Sequence[Token],
         readings: Sequence[Sequence[str]],
         start: int,
@@ -137,13 +140,13 @@ class Linker:
             if not any(quality >= 0.94 for _, quality in candidates):
                 candidates += self._misspelt(words, readings[start:end])
         best: dict[str, _Found] = {}
-        written = " ".join(words)
+        written = fold(text[window[0].start : window[-1].end])
         meant = words
         for form, quality in candidates:
             if comma and len(form) < 3:
                 continue
             for name in exact[form]:
-                score = quality * 10 + min(name.weight, 1000) ** 0.25 * 0.3 + (fold(name.value) == written)
+                score = quality * 10 + min(name.weight, 1000) ** 0.25 * 0.3 + 0.4 * (fold(name.value) == written)
                 if name.kind not in best or score > best[name.kind].score:
                     best[name.kind] = _Found(score, quality, name)
                     meant = form

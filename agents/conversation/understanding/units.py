@@ -89,7 +89,7 @@ def read(text: str, linker: Linker, asked: str | None, shown: Shown) -> Reading:
     for reference in find_references(respelt, shown.titles, shown.brands):
         base = 0 if reference.pronoun else 60 if reference.by_title else 30
         ranked.append((base + reference.end - reference.start, reference))
-    for mention in linker.link(tokens, readings, asked):
+    for mention in linker.link(text, tokens, readings, asked):
         length = mention.end - mention.start
         sure = mention.quality >= 0.9 and length >= 3 and not mention.weak
         base = 55 if sure and mention.item is not None else 40 if sure else 10
