@@ -48,11 +48,11 @@ class ChatBench(Config):
 
     def run(self, source: str, progress: Progress = no_progress) -> list[Row]:
         """Two rows: `alone`, one conversation at a time, and `crowd`, many at once."""
-        with _workspace(source, progress) as workspace, _served(workspace) as address:
-            return asyncio.run(_measure(address, self, progress))
+        with _workspace(source, progress) as workspace, _served(workspace) as (address, pid):
+            return asyncio.run(_measure(address, pid, self, progress))
 
 
-async def _measure(address: str, config: ChatBench, progress: Progress) -> list[Row]:
+async def _measure(address: str, pid: int, config: ChatBench, progress: Progress) -> list[Row]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
         catalogue = await _read_catalogue(client)
@@ -64,11 +64,13 @@ async def _measure(address: str, config: ChatBench, progress: Progress) -> list[
             progress("one conversation at a time", len(alone.seconds), config.alone)
             await _talk(client, catalogue, Visitor("alone", rng), 12, 0.0, alone)
         rows = [alone.row("alone", time.perf_counter() - started)]
-        rows.append(await _crowd(client, catalogue, config, progress))
+        rows.append(await _crowd(client, pid, catalogue, config, progress))
         return rows
 
 
-async def _crowd(client: httpx.AsyncClient, catalogue: list[Target], config: ChatBench, progress: Progress) -> Row:
+async def _crowd(
+    client: httpx.AsyncClient, pid: int, catalogue: list[Target], config: ChatBench, progress: Progress
+) -> Row:
     tally = Tally()
     started = time.perf_counter()
     end = started + config.minutes * 60
@@ -83,7 +85,7 @@ async def _crowd(client: httpx.AsyncClient, catalogue: list[Target], config: Cha
     async def watch() -> None:
         while True:
             elapsed = time.perf_counter() - started
-            tally.memory.append((elapsed, await _resident_mb(client)))
+            tally.memory.append((elapsed, *_memory_mb(pid)))
             progress(f"{config.conversations} conversations at once", int(elapsed), int(config.minutes * 60))
             await asyncio.sleep(_SAMPLE_SECONDS)
 
@@ -95,7 +97,7 @@ async def _crowd(client: httpx.AsyncClient, catalogue: list[Target], config: Cha
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    tally.memory.append((time.perf_counter() - started, await _resident_mb(client)))
+    tally.memory.append((time.perf_counter() - started, *_memory_mb(pid)))
     return tally.row("crowd", time.perf_counter() - started, config.conversations)
 
 
@@ -247,8 +249,8 @@ class Tally:
     first_error: str = ""
     crosstalk: list[str] = field(default_factory=list)
     found: int = 0
-    memory: list[tuple[float, float]] = field(default_factory=list)
-    """(seconds since the start, resident MB of the server)."""
+    memory: list[tuple[float, float, float]] = field(default_factory=list)
+    """(seconds since the start, resident MB of the server, private MB of it)."""
 
     def failed(self, error: Exception) -> None:
         """Count an error."""
@@ -270,22 +272,29 @@ class Tally:
             "found": float(self.found),
         }
         if self.memory:
-            at, mb = np.asarray(self.memory).T
-            metrics |= {"rss_start_mb": mb[0], "rss_end_mb": mb[-1], "peak_mb": mb.max()}
+            at, resident, private = np.asarray(self.memory).T
+            metrics["peak_mb"] = resident.max()
             settled = at >= at[-1] / 5  # caches fill in the first fifth
-            if settled.sum() > 2:
-                metrics["rss_slope_mb_per_minute"] = float(np.polyfit(at[settled], mb[settled], 1)[0] * 60)
+            for key, mb in (("rss", resident), ("private", private)):
+                metrics |= {f"{key}_start_mb": mb[0], f"{key}_end_mb": mb[-1]}
+                if settled.sum() > 2:
+                    slope = np.polyfit(at[settled], mb[settled], 1)[0] * 60
+                    metrics[f"{key}_slope_mb_per_minute"] = float(slope)
         protocol = f"HTTP, {conversations} conversations at once" if conversations > 1 else "HTTP, one at a time"
         notes = [note for note in (self.first_error, *self.crosstalk[:1]) if note]
         rounded = {key: round(float(value), 3) for key, value in metrics.items()}
         return Row(name, "ours", rounded, protocol=". ".join((protocol, *notes)), seconds=round(seconds, 1))
 
 
-async def _resident_mb(client: httpx.AsyncClient) -> float:
-    for line in (await client.get("/metrics")).text.splitlines():
-        if line.startswith("process_resident_memory_bytes "):
-            return float(line.split()[1]) / 1e6
-    return float("nan")  # prometheus-client knows it on Linux only
+def _memory_mb(pid: int) -> tuple[float, float]:
+    """Resident memory, and its private part. Model files are mapped: their pages become resident one by one as they
+    are read, and the system may drop them, so a leak shows in the private part. NaN where there is no `/proc`."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return float("nan"), float("nan")
+    kilobytes = dict(line.split()[:2] for line in lines if line.startswith(("VmRSS:", "RssAnon:")))
+    return float(kilobytes["VmRSS:"]) / 1e3, float(kilobytes["RssAnon:"]) / 1e3
 
 
 # --- The server -------------------------------------------------------------------------------------------------------
@@ -325,8 +334,8 @@ def _workspace(source: str, progress: Progress) -> Iterator[Path]:
 
 
 @contextmanager
-def _served(workspace: Path) -> Iterator[str]:
-    """`llmrec serve` on a free port, for as long as the block lasts; gives its address."""
+def _served(workspace: Path) -> Iterator[tuple[str, int]]:
+    """`llmrec serve` on a free port, for as long as the block lasts; gives its address and process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -341,7 +350,7 @@ def _served(workspace: Path) -> Iterator[str]:
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_until_ready(address, process, log)
-            yield address
+            yield address, process.pid
         finally:
             process.terminate()
             try:

@@ -76,12 +76,14 @@ def test_a_visitor_answers_truly_and_never_undoes_its_first_message() -> None:
 
 def test_figures() -> None:
     tally = Tally(seconds=[n / 1000 for n in range(1, 101)])
-    tally.memory = [(0.0, 50.0), (60.0, 100.0), (120.0, 102.0), (180.0, 104.0), (240.0, 106.0), (300.0, 108.0)]
+    resident = (50.0, 100.0, 102.0, 104.0, 106.0, 108.0)
+    tally.memory = [(60.0 * minute, mb, 40.0) for minute, mb in enumerate(resident)]
     row = tally.row("crowd", 50.0, 32)
     assert row.metrics["p50_ms"] == pytest.approx(50.5)
     assert row.metrics["p99_ms"] == pytest.approx(99.01)
     assert row.metrics["per_second"] == 2
     assert row.metrics["rss_slope_mb_per_minute"] == pytest.approx(2.0), "the first fifth does not count"
+    assert row.metrics["private_slope_mb_per_minute"] == pytest.approx(0.0, abs=1e-3)
     assert (row.metrics["rss_start_mb"], row.metrics["rss_end_mb"], row.metrics["peak_mb"]) == (50, 108, 108)
     assert row.metrics["errors"] == row.metrics["crosstalk"] == 0
     with pytest.raises(LlmrecError, match="no turn was answered"):
@@ -97,7 +99,7 @@ def test_a_served_workspace_is_measured_and_its_state_left_alone(demo_workspace:
         assert row.metrics["errors"] == row.metrics["crosstalk"] == 0, row.protocol
         assert 0 < row.metrics["p50_ms"] <= row.metrics["p99_ms"]
     assert alone.metrics["turns"] >= 15
-    assert crowd.metrics["rss_start_mb"] > 50
+    assert crowd.metrics["rss_start_mb"] > crowd.metrics["private_start_mb"] > 50
     assert before == sorted(path for path in demo_workspace.rglob("*") if "state" in path.parts)
 
 
