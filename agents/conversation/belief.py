@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from llmrec.data.catalogue import Catalogue
 
-NOISE = 0.01
-"""Rate of wrong answers: low, since people who ask for jazz want jazz, but enough to come back from a slip."""
+NOISE = 0.002
+"""Rate of wrong answers: so low that who asks for jazz gets jazz, whatever they liked before, but never zero, so that
+a slip costs probability instead of the target."""
 
 TEMPERATURE = 0.15
 """Of EASE scores: what makes their softmax a calibrated probability."""

@@ -37,7 +37,7 @@ class Decision:
 
 def decide(policy: Policy, before: State, state: State, acts: Sequence[Act], belief: Belief) -> Decision:
     """`before` is the state that the person answered, `state` the one with their acts."""
-    if all(act.kind in INFORMING for act in acts) and (before.asked or before.shown):
+    if informing(acts) and (before.asked or before.shown):
         return Decision("inform", before.asked, before.shown)
     listing = any(act.kind in _LISTING and not act.remove for act in acts)
     action = policy.decide(belief, state.turns + 1, LIST)
@@ -55,6 +55,11 @@ def decide(policy: Policy, before: State, state: State, acts: Sequence[Act], bel
     if items or not skip:
         return Decision("list", attributes, items)
     return Decision("list", attributes, _ids(belief, LIST), again=True)
+
+
+def informing(acts: Sequence[Act]) -> bool:
+    """Whether acts ask for information only, or nothing was understood."""
+    return all(act.kind in INFORMING for act in acts)
 
 
 def _ids(belief: Belief, k: int, skip: Sequence[int] = ()) -> tuple[str, ...]:

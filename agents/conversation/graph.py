@@ -18,7 +18,7 @@ from langgraph.runtime import Runtime
 from llmrec import pool
 from llmrec.acts import Act, ActKind
 from llmrec.agents.conversation import answer, wording
-from llmrec.agents.conversation.decide import Decision, decide
+from llmrec.agents.conversation.decide import Decision, decide, informing
 from llmrec.agents.conversation.fold import (
     ANSWERS,
     ITEM_ACTS,
@@ -181,10 +181,10 @@ async def _believe(state: TurnState, runtime: Runtime[Context]) -> tuple[Update,
     update: Update = {"reacted": acts}
     if has(acts, ActKind.UNDO) and len(acts) == 1:
         # What is left is answered again as it was answered then.
+        while counting and informing(counting[-1].acts):
+            counting.pop()
         update = {"reacted": counting[-1].acts if counting else (), "before": fold(counting[:-1])}
-        counting[-1:] = [
-            record.model_copy(update={"asked": (), "shown": (), "listed": False}) for record in counting[-1:]
-        ]
+        counting[-1:] = [Record(id=record.id, acts=record.acts) for record in counting[-1:]]
     after = fold(counting)
     if not context.dry:
         await _take_back(context, request, acts, log)

@@ -20,7 +20,7 @@ from llmrec.data.catalogue import Catalogue
 from llmrec.turn import Node
 
 _MOST_ATTRIBUTES = 3
-_LEAST_CARRIERS, _LEAST_SHARE = 3, 0.005
+_LEAST_CARRIERS, _LEAST_SHARE = 3, 0.02
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec.agents.conversation.belief import items_with, top_positions
+from llmrec.agents.conversation.belief import NOISE, items_with, top_positions
 from llmrec.contracts import Action, Ask, BeliefView, Config, Recommend
 
 _LEAST_GAIN = 1e-3
@@ -15,7 +15,7 @@ _LEAST_GAIN = 1e-3
 class PlannerConfig(Config):
     """`noise`: rate of wrong answers to expect; `horizon`: turns after which a person leaves (15 in the benchmark)."""
 
-    noise: float = 0.01
+    noise: float = NOISE
     horizon: int = 15
 
 

@@ -249,6 +249,29 @@ async def test_undo_of_more_results_shows_the_list_before(talk: Begin) -> None:
     assert ids(await conversation.click("undo")) == ids(first)
 
 
+async def test_undo_after_information_shows_the_answer_before_it(talk: Begin, common: list[str]) -> None:
+    conversation = talk()
+    first = await conversation.click("results")
+    await conversation.click("explain")
+    await conversation.click("accept", value=common[2])
+    await conversation.click("small_talk")
+    assert ids(await conversation.click("undo")) == ids(first)
+
+
+async def test_who_asks_for_something_rare_gets_it_whatever_they_liked(
+    talk: Begin, common: list[str], assistant: Assistant
+) -> None:
+    rare = common[-1]
+    for user in assistant.users(5):
+        conversation = talk(user)
+        turn = await conversation.click("accept", value=rare)
+        shown = turn if turn.question is None else await conversation.click("results")
+        having = [rare in item.attributes for item in shown.items]
+        assert having == sorted(having, reverse=True)
+        unseen = [i for i in assistant.catalogue.index if i not in assistant._live.world.seen(user)]
+        assert any(having) == any(rare in assistant.item(i)["attributes"] for i in unseen)
+
+
 async def test_reset_starts_over(talk: Begin, common: list[str]) -> None:
     conversation = talk()
     first = await conversation.say("hi")
