@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import linalg, sparse
+from threadpoolctl import threadpool_limits
 
 from llmrec.contracts import Config, Progress
 from llmrec.data.dataset import Dataset
@@ -49,7 +50,9 @@ class EASE(HistoryRecommender):
         if matrix.shape[1] <= self.config.exact_items:
             self._weights = exact_weights(matrix, self.config.regularization, progress)
             return np.asarray(self._weights.any(axis=1))
-        self._weights = sparse_weights(matrix, self.config.regularization, self.config.neighbours, progress)
+        # Its many small systems become many times slower where BLAS starts threads for each.
+        with threadpool_limits(1, "blas"):
+            self._weights = sparse_weights(matrix, self.config.regularization, self.config.neighbours, progress)
         return np.diff(self._weights.indptr) > 0
 
     def _score(self, histories: sparse.csr_matrix) -> NDArray[np.float32]:
