@@ -51,8 +51,8 @@ _OPENING = (FUNCTION | words("searching find search seeking anyone")) - words("a
 
 ASKED_BONUS, SHOWN_BONUS, REASON_BONUS, NAMES_MALUS = 0.12, 0.08, 0.3, 0.1
 """What the situation adds to the score of intents that answer to it."""
-UNSURE = 0.15
-"""Score below which a clause is not believed to do anything."""
+UNSURE = 0.25
+"""Score below which a clause without names is not believed to do anything."""
 SURE = 0.6
 """Score from which an intent counts although the situation speaks against it."""
 
@@ -180,7 +180,7 @@ class _Message:
 
     def _choose(self, clause: Clause, scores: NDArray[np.float32]) -> str:
         """The likeliest intent of those that the situation allows."""
-        best, chosen = UNSURE, "none"
+        best, chosen = (-np.inf if clause.named else UNSURE), "none"
         content = content_words(clause.words)
         for label, score in zip(self.parts.intents.labels, scores.tolist(), strict=True):
             if self._allows(label, clause, score, content):

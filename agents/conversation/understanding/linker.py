@@ -26,7 +26,7 @@ MAX_CORRECTIONS = 40
 STRONG_SHARE = 0.006
 """An attribute on this share of the items, and on at least five, is preferred to an item of the same name."""
 RARE_SHARE = 0.002
-"""An attribute on fewer items, or fewer than three, that is an ordinary word needs a place for a name."""
+"""An attribute on a smaller share of the items that is an ordinary word needs a place for a name."""
 _COMMON = 7_000
 
 
@@ -73,7 +73,7 @@ class Linker:
         self._common = frozenset(word for word, rank in ranks.items() if rank < _COMMON)
         self._english = frozenset(ranks)
         self._strong = max(5.0, STRONG_SHARE * len(names.catalogue))
-        self._rare = max(3.0, RARE_SHARE * len(names.catalogue))
+        self._rare = RARE_SHARE * len(names.catalogue)
 
     def corrected(self, tokens: Sequence[Token], known: Collection[str] = ()) -> list[list[str]]:
         """For each token the ways to read it: the word as written first, then corrections, best first.
@@ -125,7 +125,7 @@ class Linker:
         if facet is not None:
             return [(1.2 * len(words), Mention(start, end, attribute=facet.value))]
         if words in special:
-            weak = all(_is_plain(word) or word in EVALUATIVE for word in words)
+            weak = all(word in FUNCTION or word in EVALUATIVE for word in words)
             return [(100.0 * len(words), Mention(start, end, attribute=special[words], weak=weak))]
         exact = self.names.exact
         comma = any(token.before for token in window[1:])
