@@ -108,6 +108,7 @@ def _address(settings: Settings, listener: socket.socket) -> str:
 async def _serve(workspace: Workspace, settings: Settings, listener: socket.socket) -> None:
     """Serve until a signal says stop; then answers in work are finished and all is closed."""
     import uvicorn
+    from threadpoolctl import threadpool_limits
 
     from llmrec.agents.assistant import Assistant
     from llmrec.settings import ALL
@@ -139,6 +140,8 @@ async def _serve(workspace: Workspace, settings: Settings, listener: socket.sock
         if settings.keys:
             settings = settings.model_copy(update={"keys": {**settings.keys, announcement.server.token: (ALL,)}})
         async with await Assistant.open(workspace, settings) as assistant:
+            # Turns run beside each other, so threads inside one matrix product only get into each other's way.
+            threadpool_limits(1)
             app = _Leaving(mount_chat(create_app(assistant, settings), assistant, settings), stopping)
             server = Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE))
             running = asyncio.create_task(server.serve(sockets=[listener]))
