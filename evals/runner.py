@@ -98,5 +98,7 @@ def _configure(kind: type[Config], options: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         name = option(str(first["loc"][0])) if first["loc"] else "the options"
-        reason = first["msg"].removeprefix("Value error, ").replace("Input should", "the value should")
-        raise UserError(f"{name} {first['input']}: {reason}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        if reason.startswith("Input should"):
+            reason = f"{reason.removeprefix('Input ')}, not {first['input']!r}"
+        raise UserError(f"{name}: {reason}") from None
