@@ -88,8 +88,7 @@ def run(arguments: Sequence[str]) -> int:
         _complain(str(error))
         return error.exit_code
     except BrokenPipeError:
-        # `llmrec ... | head` is no error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # `llmrec ... | head` is no failure
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as error:
@@ -98,6 +97,11 @@ def run(arguments: Sequence[str]) -> int:
         _complain(f"{type(error).__name__}: {error} (a fault of llmrec; `llmrec --debug ...` shows where)")
         return 1
     return 0
+
+
+def _drop_output() -> None:
+    """What is still in the buffer goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _debugging() -> bool:
