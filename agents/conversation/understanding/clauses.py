@@ -45,7 +45,7 @@ class Clause:
     looks_back: str = ""
     """The placeholder that its pronoun stands for, where that is a name said before."""
     follows_names: bool = False
-    """The clause in front is nothing but names."""
+    """The clause in front has names."""
     reason: bool = False
     """Opened by "because": says why, asks for nothing."""
 

@@ -168,7 +168,7 @@ class _Message:
             ways.append([forms.setdefault(tuple(option), len(forms)) for option in options])
             before = clause.named[-1].word if clause.named else before
             clause.follows_names = follows
-            follows = _is_bare(clause)
+            follows = bool(clause.named)
         scores = self.parts.intents.scores(list(forms))
         best = [scores[options].max(axis=0) for options in ways]
         return [Statement(c, self._choose(c, row), row) for c, row in zip(self.clauses, best, strict=True)]
@@ -205,7 +205,7 @@ class _Message:
             case "positive" | "negative":
                 return names
             case "seen":
-                return items or (bool(self.shown.positions) and not names)
+                return names or bool(self.shown.positions)
             case "more_like":
                 return names or bool(self.shown.positions)
             case "search":
@@ -248,8 +248,10 @@ class _Message:
             statement.intent = "search"  # "folk songs about the sea": more than names
             return acts
         names = self._meant(clause)
-        if intent in ("seen", "more_like") and any(unit.word == "@i" for unit in names):
-            names = [unit for unit in names if unit.word == "@i"]  # "more headphones like the third"
+        if any(unit.word == "@i" for unit in names):
+            names = _about_items(names)
+        elif intent == "seen":
+            return acts  # "I have a printer": what somebody owns is not what they look for
         if not names:
             places = self.shown.positions if intent == "seen" else self.shown.positions[:1]
             return acts + [self._item_act(intent, position) for position in places]
@@ -348,7 +350,11 @@ def _hand_back(statements: Sequence[Statement], asked: str | None) -> None:
         if _only_names(before.clause, asked) and statement.intent in ("yes", "no", "dont_care"):
             before.intent = "none"  # "Documentary? No": the question again
             continue
-        if not _is_bare(before.clause) or statement.clause.named:
+        if statement.clause.named:
+            continue
+        if not _is_bare(before.clause):
+            if statement.intent == "no" and asked is None and before.intent == "positive" and before.clause.named:
+                before.intent, statement.intent = "negative", "none"  # "Jaws gave me nightmares, never again"
             continue
         said = {unit.word for unit in statement.clause.units}
         if len(before.clause.names) > 1 and said & _EITHER and not said & NEGATORS and statement.intent == "dont_care":
@@ -369,6 +375,17 @@ def _is_bare(clause: Clause) -> bool:
     if spoken[-2:] == ["or", "not"]:
         spoken = spoken[:-2]
     return bool(clause.names) and all(word in ("@a", "@i") or word in _BARE for word in spoken)
+
+
+def _about_items(names: Sequence[Unit]) -> list[Unit]:
+    """The items, and attributes only where they are listed with them: not "more headphones like the third"."""
+    kept = []
+    for at, unit in enumerate(names):
+        beside = [names[other] for other in (at - 1, at + 1) if 0 <= other < len(names)]
+        listed = any(abs(unit.start - other.end) <= 1 or abs(other.start - unit.end) <= 1 for other in beside)
+        if unit.word == "@i" or (listed and len(names) > 2):
+            kept.append(unit)
+    return kept
 
 
 def _is_request(clause: Clause) -> bool:

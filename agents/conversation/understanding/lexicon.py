@@ -157,8 +157,8 @@ SYNONYMS: tuple[tuple[str, str], ...] = (
     ("funny", "comedy"), ("scary", "horror"), ("romantic", "romance"), ("rom com", "romance"),
     ("animated", "animation"),
     ("cartoon", "animation"), ("docu", "documentary"), ("doc", "documentary"), ("docs", "documentary"),
-    ("kids", "children's"), ("kid", "children's"), ("children", "children's"), ("child", "children's"),
-    ("for kids", "children's"), ("family", "children's"), ("kid friendly", "children's"), ("cowboy", "western"),
+    ("kids", "children's"), ("children", "children's"), 
+    ("for kids", "children's"), ("kid friendly", "children's"), ("cowboy", "western"),
     ("suspense", "thriller"), ("whodunit", "mystery"), ("whodunnit", "mystery"), ("dramatic", "drama"),
     ("cop", "crime"), ("gangster", "crime"), ("mafia", "crime"), ("fantastical", "fantasy"),
     ("r and b", "rnb"), ("r n b", "rnb"), ("rhythm and blues", "rnb"), ("hip hop", "hip-hop"), ("hiphop", "hip-hop"),
@@ -228,8 +228,8 @@ OPENERS = words(
     "delete drop throw find make let get go start restart skip hide put play recommend suggest explain export "
     "cancel revert keep add include exclude want need looking look search more similar like love loved liked hate "
     "hated dislike seen saw watched heard already own have got can could would will do does did is are am please "
-    "help stop avoid leave take bring try pick choose wait sorry under below over above between less cheaper "
-    "newer older from before after since max maximum minimum at thanks thank hello hi bye whatever either same "
+    "help stop avoid leave take bring try pick choose wait sorry under below above between less cheaper "
+    "newer older from before after max maximum minimum thanks thank hello hi bye whatever either same "
     "difference reset erase wipe clear scratch ignore definitely absolutely especially rather instead only just "
     "with prefer nor both all spare lose big anyone everything sick tired dont_care"
 )

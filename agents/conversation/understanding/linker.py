@@ -204,9 +204,10 @@ class Linker:
         """One mention of the best names of a phrase, None where the phrase is only ordinary words."""
         quality = max(found.quality for found in best.values())
         typed = [token.raw for token in window]
+        phrase = len(words) > 1 and words[0] in EVALUATIVE and words[-1] in ("songs", "song", "music")  # "love songs"
         plain = (
-            all(map(_is_plain, words))
-            or all(map(_is_plain, typed))
+            (all(map(_is_plain, words)) and not phrase)
+            or (all(map(_is_plain, typed)) and not phrase)
             or all(token.words != (token.raw,) for token in window)  # slang
         )
         marked = all(token.quoted for token in window) or (
@@ -214,15 +215,15 @@ class Linker:
         )
         if plain and not marked:
             return None
-        ordinary = plain or all(word in FUNCTION or word in EVALUATIVE or word in DIALOGUE for word in words)
+        ordinary = plain or all(_is_plain(word) or word in EVALUATIVE or word in DIALOGUE for word in words)
         if len(words) == 1 and quality < 1 and window[0].raw in CLASS_OF:
             ordinary = True  # "rocks" after a name is no plural of "rock"
         weak = ordinary and not all(token.quoted for token in window)
         a, i, b = (best[kind].name if kind in best else None for kind in ("attribute", "item", "brand"))
-        common = len(words) == 1 and words[0] in self._common
+        common = len(words) == 1 and self._is_word(words[0])
         if a is None and b is None and i is not None and not marked:
             # "heat", "speed", "the game": titles that are ordinary words need a sentence about items
-            weak = weak or (len(words) == 1 and (self._is_word(words[0]) or i.article))
+            weak = weak or common or (len(words) == 1 and i.article)
         if a is not None and b is None and common and a.weight < self._rare:
             weak = True
         if a is not None and i is not None and a.weight < self._strong and (marked or not (weak or common)):
