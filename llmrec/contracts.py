@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmrec.data.catalogue import Catalogue
     from llmrec.data.dataset import Dataset
     from llmrec.filters import Filter
+    from llmrec.language.trie import TokenTrie
 
 Progress = Callable[[str, int, int], None]
 """`progress(what, done, total)`; called rarely enough to print."""
@@ -177,6 +178,10 @@ class Capabilities:
     adapters: bool = False
 
 
+Prompt = str | Sequence[int]
+"""A text, or the ids of its tokens."""
+
+
 @runtime_checkable
 class Engine(Protocol):
     """One language model, in process or served. Failures raise the `EngineError` family, never anything else."""
@@ -199,20 +204,43 @@ class Engine(Protocol):
         """Text deltas. With `schema` (a JSON schema), they join to JSON that satisfies it, or `EngineNonsense`."""
         ...
 
-    async def score(self, prompt: str, continuations: Sequence[str], *, adapter: str | None = None) -> list[float]:
-        """Log-probability of each continuation given the prompt."""
+    async def score(
+        self, prompt: Prompt, continuations: Sequence[Prompt], *, adapter: str | None = None
+    ) -> list[float]:
+        """Log-probability of each continuation given the prompt, summed over its tokens."""
         ...
 
-    async def beam(self, prompt: str, trie: Any, width: int, *, adapter: str | None = None) -> list[tuple[Any, float]]:
-        """The `width` best sequences of the token trie with their log-probabilities."""
+    async def beam(
+        self, prompt: Prompt, trie: TokenTrie, width: int, *, adapter: str | None = None
+    ) -> list[tuple[int, float]]:
+        """The `width` most probable sequences of the trie after the prompt, best first: (number of the sequence, its
+        log-probability). Nothing outside the trie is ever returned; fewer where the trie has fewer."""
         ...
 
     async def encode(self, texts: Sequence[str], *, adapter: str | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d)."""
         ...
 
+    async def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of plain texts, without special tokens: what a trie is made of."""
+        ...
+
     async def aclose(self) -> None:
         """Release connections, processes and memory."""
+        ...
+
+
+class EngineFactory(Protocol):
+    """What the entry-point group `llmrec.engines` registers under the scheme of a URI: the class of an engine."""
+
+    def __call__(
+        self, target: str, *, timeout: float = 20.0, adapters: AdapterSource | None = None, folder: Path | None = None
+    ) -> Engine:
+        """The engine of `<scheme>:<target>`.
+
+        `timeout`: seconds for one whole answer; `adapters`: where adapter names are looked up; `folder`: where logs
+        and other files of the process go, None for a temporary one. Cheap: what takes long happens at the first call.
+        """
         ...
 
 

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import cast
 
 from llmrec import plugins
-from llmrec.contracts import Engine
-from llmrec.errors import NotSupported, UserError
+from llmrec.contracts import AdapterSource, Engine, EngineFactory
+from llmrec.errors import UserError
 
 KEY_VARIABLES = ("LLMREC_LLM_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key of an endpoint, first found first."""
-_LATER = ("transformers", "vllm")
 
 
-def open_engine(uri: str, *, timeout: float = 20.0) -> Engine | None:
+def open_engine(
+    uri: str, *, timeout: float = 20.0, adapters: AdapterSource | None = None, folder: Path | None = None
+) -> Engine | None:
     """The engine behind a URI, or None for "": everything works without one.
 
-    `openai:<base url>[#model]`: any compatible endpoint; without a model, the first that it lists. The key comes from
-    `LLMREC_LLM_KEY` or `OPENAI_API_KEY`. Other schemes are plugins of the group `llmrec.engines`, called with the
-    rest of the URI and `timeout` (seconds for one answer).
+    `transformers:<path or hub name>`: in process. `vllm:<path or hub name>`: a server that the engine starts, or
+    `vllm:<base url>`: one that runs. `openai:<base url>[#model]`: any compatible endpoint; without a model, the first
+    that it lists; its key comes from `LLMREC_LLM_KEY` or `OPENAI_API_KEY`. Other schemes are plugins of the group
+    `llmrec.engines`. The keywords are those of `contracts.EngineFactory`.
 
-    Raises `UserError` for a URI that cannot be read and `NotSupported` for engines that this version lacks.
+    Raises `UserError` for a URI that cannot be read.
     """
     if not uri:
         return None
-    scheme, colon, rest = uri.partition(":")
-    if not colon or not rest:
+    scheme, colon, target = uri.partition(":")
+    if not colon or not target:
         raise UserError(f"cannot read the llm setting {uri!r}: write openai:https://host/v1#model, or leave it empty")
-    if scheme in plugins.names("llmrec.engines"):
-        return cast(Engine, plugins.load("llmrec.engines", scheme)(rest, timeout=timeout))
-    if scheme in _LATER:
-        raise NotSupported(
-            f"{scheme}: engines come with a later version: serve the model elsewhere and use openai:http://host/v1#model"
-        )
-    return cast(Engine, plugins.load("llmrec.engines", scheme)(rest, timeout=timeout))
+    factory = cast(EngineFactory, plugins.load("llmrec.engines", scheme))
+    return factory(target, timeout=timeout, adapters=adapters, folder=folder)
 
 
 def key_from_environment() -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec.contracts import Capabilities, Message
+from llmrec.contracts import AdapterSource, Capabilities, Message, Prompt
 from llmrec.errors import EngineError, EngineNonsense, EngineTimeout, EngineUnavailable, NotSupported, UserError
 from llmrec.language.engines import key_from_environment
+from llmrec.language.trie import TokenTrie
 
 RETRIES = 1
 """How often a call that failed before its first word is tried again; the deadline counts all tries."""
@@ -21,8 +23,16 @@ RETRIES = 1
 class OpenAIEngine:
     """Chat at an OpenAI-compatible endpoint, streamed. One client for all calls; close it with `aclose`."""
 
-    def __init__(self, target: str, *, timeout: float = 20.0, retries: int = RETRIES) -> None:
-        """`target`: `<base url>[#model]`; `timeout`: seconds for one whole answer."""
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout: float = 20.0,
+        adapters: AdapterSource | None = None,
+        folder: Path | None = None,
+        retries: int = RETRIES,
+    ) -> None:
+        """See `contracts.EngineFactory`; `target`: `<base url>[#model]`."""
         url, _, model = target.partition("#")
         if not url.startswith(("http://", "https://")):
             raise UserError(f"cannot read the llm address {url!r}: write openai:https://host/v1#model")
@@ -148,17 +158,25 @@ class OpenAIEngine:
             self.name = page.data[0].id
         return self.name
 
-    async def score(self, prompt: str, continuations: Sequence[str], *, adapter: str | None = None) -> list[float]:
+    async def score(
+        self, prompt: Prompt, continuations: Sequence[Prompt], *, adapter: str | None = None
+    ) -> list[float]:
         """Not supported: chat endpoints do not tell the probability of given text."""
         raise NotSupported("an openai: engine cannot score given texts: use a transformers: or vllm: engine")
 
-    async def beam(self, prompt: str, trie: Any, width: int, *, adapter: str | None = None) -> list[tuple[Any, float]]:
+    async def beam(
+        self, prompt: Prompt, trie: TokenTrie, width: int, *, adapter: str | None = None
+    ) -> list[tuple[int, float]]:
         """Not supported: chat endpoints have no constrained beam search."""
         raise NotSupported("an openai: engine has no constrained beam search: use a transformers: or vllm: engine")
 
     async def encode(self, texts: Sequence[str], *, adapter: str | None = None) -> NDArray[np.float32]:
         """Not supported: embeddings have a setting of their own."""
         raise NotSupported("an openai: engine does not embed: set embeddings to openai:<base url>#<model> instead")
+
+    async def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Not supported: chat endpoints keep their tokenizer to themselves."""
+        raise NotSupported("an openai: engine does not tell tokens: use a transformers: or vllm: engine")
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -187,8 +187,5 @@ def test_uris() -> None:
         open_engine("gpt")
     with pytest.raises(UserError, match="cannot read the llm address"):
         open_engine("openai:localhost:8000")
-    for uri in ("transformers:/models/tiny", "vllm:/models/tiny"):
-        with pytest.raises(NotSupported, match="later version"):
-            open_engine(uri)
     with pytest.raises(UserError, match="did you mean openai"):
         open_engine("opena:http://localhost/v1")

@@ -1,0 +1,1 @@
+"""`transformers:` engines: a language model in this process."""

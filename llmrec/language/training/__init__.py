@@ -1,0 +1,1 @@
+"""`llmrec train language`: tokenizers and models from scratch, hub models continued; one recipe."""
