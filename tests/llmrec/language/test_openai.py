@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from llmrec.contracts import Engine, Message
-from llmrec.errors import EngineError, EngineNonsense, EngineTimeout, EngineUnavailable, NotSupported, UserError
+from llmrec.errors import EngineError, EngineNonsense, EngineTimeout, EngineUnavailable, UserError
 from llmrec.language.engines import open_engine
 from llmrec.language.openai import OpenAIEngine
 from llmrec.testing.engines import EngineKit
