@@ -1,1 +1,1 @@
-"""`llmrec train language`: tokenizers and models from scratch, hub models continued; one recipe."""
+"""The small-model recipe: a tokenizer and a Qwen3 model from a dataset's own text, or any model continued."""
