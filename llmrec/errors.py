@@ -63,5 +63,9 @@ class EngineNonsense(EngineError):
     """The server answered with something that is not what was asked for."""
 
 
+class UnknownAdapter(EngineError):
+    """No source has an adapter of this name, or what it has does not fit the engine's model."""
+
+
 class NotSupported(EngineError):
     """The engine behind this URI cannot do what was asked for; see `Engine.capabilities`."""
