@@ -327,8 +327,10 @@ async def _say(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str
     )
     draft = wording.words(world, facts, state["weighed"], decision, items, state["question"])
     # A language model that has just failed is not waited for again in the same turn.
-    plain = context.dry or state["failed"]
-    text, note = (draft, "") if plain else await world.reword(draft, request.text)
+    if context.dry or state["failed"]:
+        text, note = draft, "the language model has just failed" if state["failed"] else ""
+    else:
+        text, note = await world.reword(draft, request.text)
     runtime.stream_writer(text)
     shown = tuple(item.item_id for item in items)
     if decision.kind == "inform" and not has(acts, ActKind.COMPARE):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from llmrec import pool
 from llmrec.acts import Act
+from llmrec.agents.conversation.understanding.breaker import Breaker
 from llmrec.agents.conversation.understanding.interpret import Interpreter, Situation
 from llmrec.agents.conversation.understanding.structured import read_by_model, reword
 from llmrec.contracts import Engine
 from llmrec.data.catalogue import Catalogue
-from llmrec.errors import EngineError
+from llmrec.errors import LlmrecError
 
 Source = Literal["rules", "language-model"]
 
@@ -38,28 +38,37 @@ class Understanding:
     Building it indexes the names (seconds for 100,000 items), so build it once for each catalogue, off the event loop.
     """
 
-    def __init__(self, catalogue: Catalogue, engine: Engine | None = None, *, timeout: float = MODEL_TIMEOUT) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        engine: Engine | None = None,
+        *,
+        timeout: float = MODEL_TIMEOUT,
+        breaker: Breaker | None = None,
+    ) -> None:
+        """`breaker`: the one of all that ask this engine."""
         self.catalogue = catalogue
         self._engine = engine
         self._timeout = timeout
+        self._breaker = breaker or Breaker()
         self._interpreter = Interpreter(catalogue)
 
     async def understand(self, text: str, asked: str | None = None, shown: Sequence[str] = ()) -> Understood:
         """The acts of `text`, given the attribute that was asked about and the ids of the items shown, in order.
 
         Attributes come in catalogue spelling, items as ids with their titles. Never raises for what people type:
-        a language model that fails, is slow or answers nonsense is replaced by the rules, and `note` says so.
+        a language model that fails, is slow or answers nonsense is replaced by the rules, and `note` says so; one
+        without structured output does not read.
         """
         situation = Situation(asked, tuple(shown))
         note = ""
-        if self._engine is not None:
+        if (engine := self._engine) is not None and engine.capabilities.structured:
             try:
-                async with asyncio.timeout(self._timeout):
-                    acts = await read_by_model(self._engine, self._interpreter, text, situation, self._timeout)
+                acts = await self._breaker.ask(
+                    lambda: read_by_model(engine, self._interpreter, text, situation, self._timeout), self._timeout
+                )
                 return Understood(tuple(acts), "language-model")
-            except TimeoutError:
-                note = f"the language model took more than {self._timeout:g} s"
-            except EngineError as error:
+            except LlmrecError as error:
                 note = str(error)
         acts = await pool.run(self._interpreter.interpret, text, situation)
         return Understood(tuple(acts), "rules", note)
@@ -70,12 +79,11 @@ class Understanding:
         The draft itself where there is no language model, where it fails, or where its wording drops a fact or brings
         in a name; `note` says why, "" for a wording that was taken and where there is no language model.
         """
-        if self._engine is None:
+        if (engine := self._engine) is None or not engine.capabilities.chat:
             return draft, ""
         try:
-            async with asyncio.timeout(self._timeout):
-                return await reword(self._engine, self._interpreter, draft, text, self._timeout)
-        except TimeoutError:
-            return draft, f"the language model took more than {self._timeout:g} s"
-        except EngineError as error:
+            return await self._breaker.ask(
+                lambda: reword(engine, self._interpreter, draft, text, self._timeout), self._timeout
+            )
+        except LlmrecError as error:
             return draft, str(error)
