@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from llmrec.settings import Settings
+from llmrec.ui.cli.serve import _bind
 
 from .conftest import KEYS, Llmrec, Process, _no_state, serving, spawn
 
@@ -36,6 +40,22 @@ def test_addresses_that_cannot_be_served(llmrec: Llmrec, demo_workspace: Path, m
         "cannot serve on no.such.host.invalid"
         in llmrec("serve", "-w", demo_workspace, "--host", "no.such.host.invalid").mistake
     )
+
+
+async def test_connections_send_at_once() -> None:
+    """An answer is two writes, headers and body: the second must not wait until the first is acknowledged."""
+    no_delay: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        no_delay.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = _bind(Settings(port=0))
+    async with await asyncio.start_server(accepted, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await asyncio.wait_for(no_delay, 10)
+        writer.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
