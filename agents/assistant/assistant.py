@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from llmrec import pool
 from llmrec.agents.assistant import recommend as picking
+from llmrec.agents.assistant.language import Language
 from llmrec.agents.assistant.live import FEEDBACK, Live, event_kind
 from llmrec.agents.assistant.opened import Opened
 from llmrec.agents.conversation.conversation import Conversations
 from llmrec.agents.conversation.understanding import Understanding
 from llmrec.agents.memory import Event, Feedback, MemoryEntry, StateStore
-from llmrec.contracts import Engine, Message, Who
+from llmrec.contracts import Message, Who
 from llmrec.data import columns as c
 from llmrec.data.catalogue import Catalogue
 from llmrec.errors import LlmrecError, UnknownName, UserError
@@ -42,10 +43,12 @@ class Assistant:
     Memory and conversations belong to an owner (a namespace, see `TurnRequest`) and a user; `user` None is anonymous.
     """
 
-    def __init__(self, live: Live, store: StateStore, settings: Settings, engine: Engine | None) -> None:
+    def __init__(self, live: Live, store: StateStore, settings: Settings, language: Language | None) -> None:
         """Use `open`."""
         self.settings = settings
-        self._live, self._store, self._engine = live, store, engine
+        self.language = language
+        """The language model, None where there is none."""
+        self._live, self._store = live, store
         self._conversations = Conversations(store)
         self._switching: asyncio.Task[None] | None = None
         self._next_switch = 0.0
@@ -61,26 +64,29 @@ class Assistant:
         settings = settings or Settings.load(view.path)
         opened = await asyncio.to_thread(Opened.open, view, settings)
         store: StateStore | None = None
+        language: Language | None = None
         try:
             if not settings.state:
                 view.state_folder  # noqa: B018 (makes it)
             store = await StateStore.open(settings.state_uri(view.path))
-            engine = await _engine(settings)
-            live = await Live.open(opened, store, _understanding(settings, engine))
+            language = await _language(settings, view.path)
+            live = await Live.open(opened, store, _understanding(settings, language))
         except BaseException:
             opened.close()
             if store is not None:
                 await store.aclose()
+            if language is not None:
+                await language.aclose()
             raise
-        return cls(live, store, settings, engine)
+        return cls(live, store, settings, language)
 
     async def aclose(self) -> None:
         """Close everything; turns that have begun should have ended."""
         if self._switching is not None:
             await asyncio.wait([self._switching])
         await self._live.retire()
-        if self._engine is not None:
-            await self._engine.aclose()
+        if self.language is not None:
+            await self.language.aclose()
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:
@@ -203,6 +209,7 @@ class Assistant:
         """Whether turns can be answered, and with what."""
         world, opened = self._live.world, self._live.opened
         search = "ready" if world.search.ready is not None else world.search.problem or "opening"
+        language = self.language
         return {
             "ready": not world.search.problem,
             "name": self.name,
@@ -210,7 +217,7 @@ class Assistant:
             "users": len(world.people.users),
             "recommenders": opened.recommenders,
             "search": search,
-            "language_model": self._engine.name if self._engine is not None else None,
+            "language_model": {"name": language.engine.name, "state": language.state} if language else None,
         }
 
     async def upsert_items(self, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -308,7 +315,7 @@ class Assistant:
         try:
             view = await asyncio.to_thread(Workspace.open, old.opened.workspace.path)
             opened = await asyncio.to_thread(Opened.open, view, self.settings)
-            new = await Live.open(opened, self._store, _understanding(self.settings, self._engine))
+            new = await Live.open(opened, self._store, _understanding(self.settings, self.language))
             try:
                 await new.world.search.wait()
             except LlmrecError:
@@ -322,18 +329,20 @@ class Assistant:
             self._switching = None
 
 
-async def _engine(settings: Settings) -> Engine | None:
+async def _language(settings: Settings, workspace: Path) -> Language | None:
     """The language model of the settings."""
     if not settings.llm:
         return None
-    from llmrec.language.engines import open_engine
-
-    return await asyncio.to_thread(open_engine, settings.llm, timeout=settings.llm_timeout)
+    return await asyncio.to_thread(Language.open, settings.llm, workspace, settings.llm_timeout)
 
 
-def _understanding(settings: Settings, engine: Engine | None) -> Callable[[Catalogue], Understanding]:
+def _understanding(settings: Settings, language: Language | None) -> Callable[[Catalogue], Understanding]:
     """How messages about a catalogue are read."""
-    return lambda catalogue: Understanding(catalogue, engine, timeout=settings.llm_timeout)
+    if language is None:
+        return Understanding
+    return lambda catalogue: Understanding(
+        catalogue, language.engine, timeout=settings.llm_timeout, breaker=language.breaker
+    )
 
 
 def _first_problem(error: Exception) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from llmrec.errors import EngineTimeout, EngineUnavailable
+from llmrec.errors import EngineTimeout, EngineUnavailable, LlmrecError
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """`not asked yet`, `starting`, `ready`, or `down: ` and why."""
+        """`not asked yet`, `starting`, `ready`, or `failing: ` and why the last call did."""
         if self._starting:
             return "starting"
-        if self._failures:
-            return f"down: {self._reason}"
+        if self._reason:
+            return f"failing: {self._reason}"
         return "ready" if self._answered else "not asked yet"
 
     async def ask(self, call: Callable[[], Awaitable[T]], seconds: float) -> T:
@@ -67,20 +67,20 @@ class Breaker:
             async with asyncio.timeout(seconds):
                 result = await call()
         except TimeoutError:
-            reason = f"the language model took more than {seconds:g} s"
-            self._failed(begun, reason)
-            raise EngineTimeout(reason) from None
+            self._reason = f"the language model took more than {seconds:g} s"
+            self._failed(begun)
+            raise EngineTimeout(self._reason) from None
         except (EngineTimeout, EngineUnavailable) as error:
-            self._failed(begun, str(error))
+            self._reason = str(error)
+            self._failed(begun)
             raise
-        except Exception:
-            self._failures = 0
+        except LlmrecError as error:
+            self._reason, self._failures = str(error), 0
             raise
-        self._failures, self._answered = 0, True
+        self._reason, self._failures, self._answered = "", 0, True
         return result
 
-    def _failed(self, begun: float, reason: str) -> None:
-        self._reason = reason
+    def _failed(self, begun: float) -> None:
         if begun <= self._failed_at:  # of the same outage, which has been counted
             return
         self._failures += 1

@@ -1,0 +1,107 @@
+"""The language model of a workspace: the engine that the settings name, its adapters, and how it is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from llmrec.adapters import AdapterSources, AdapterStore
+from llmrec.agents.conversation.understanding.breaker import Breaker
+from llmrec.contracts import Engine, Message
+from llmrec.errors import LlmrecError
+from llmrec.language.engines import open_engine
+
+logger = logging.getLogger("llmrec.assistant")
+
+FOLDER = Path("state") / "language"
+"""Where the engine of a workspace keeps logs and other files of its process; no build touches it."""
+STARTING = 600.0
+"""Seconds that a model may take to be loaded, or its server to come up."""
+_HELLO = (Message("user", "Hello"),)
+
+
+class Language:
+    """One engine for all turns and requests. Agents ask it through `breaker`; plain chat goes straight to it."""
+
+    def __init__(self, engine: Engine, adapters: AdapterSources, timeout: float) -> None:
+        """`timeout`: seconds for one answer."""
+        self.engine, self.adapters = engine, adapters
+        self.breaker = Breaker()
+        self._timeout = timeout
+        self._waking: asyncio.Task[None] | None = None
+
+    @classmethod
+    def open(cls, uri: str, workspace: Path, timeout: float) -> Self | None:
+        """The language model behind a URI with the adapters of the workspace in this folder; None for "".
+
+        Cheap: what takes long happens at the first call. Raises `UserError` for a URI that cannot be read,
+        `MissingExtra` where the engine is not installed.
+        """
+        adapters = AdapterSources(AdapterStore(workspace / "adapters"))
+        engine = open_engine(uri, timeout=timeout, adapters=adapters, folder=workspace / FOLDER)
+        return cls(engine, adapters, timeout) if engine is not None else None
+
+    async def name(self) -> str:
+        """The model id of the base model; "" where only its server knows it and does not answer."""
+        if not self.engine.name and self.engine.capabilities.chat:
+            with suppress(LlmrecError):
+                await self.breaker.ask(lambda: self._hello(self._timeout), self._timeout)
+        return self.engine.name
+
+    @property
+    def state(self) -> str:
+        """See `Breaker.state`."""
+        return self.breaker.state
+
+    async def stored_adapters(self) -> list[str]:
+        """Names of the adapters in the workspace's store; none where the engine serves none. Plugins do not tell what
+        they have."""
+        if not self.engine.capabilities.adapters:
+            return []
+        return [adapter.name for adapter in await asyncio.to_thread(self.adapters.store.list)]
+
+    async def has_adapter(self, name: str) -> bool:
+        """Whether a source has this adapter; asked anew each time, so what was added a moment ago counts.
+
+        `UserError` where it is there and no good.
+        """
+        return await asyncio.to_thread(self.adapters.resolve, name) is not None
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int | None,
+        temperature: float,
+        schema: Mapping[str, Any] | None,
+        adapter: str | None,
+    ) -> AsyncIterator[str]:
+        """Plain chat; see `Engine.chat`. `max_tokens` None is the engine's default."""
+        limit = {} if max_tokens is None else {"max_tokens": max_tokens}
+        return self.engine.chat(messages, temperature=temperature, schema=schema, adapter=adapter, **limit)
+
+    def wake(self) -> None:
+        """Load or start the model in the background; turns are answered without it until then."""
+        if self._waking is None and self.engine.capabilities.chat:
+            self._waking = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        try:
+            await self.breaker.start(lambda: self._hello(STARTING), STARTING)
+        except LlmrecError as error:
+            logger.warning("the language model does not answer, turns go on without it: %s", error)
+
+    async def _hello(self, seconds: float) -> None:
+        async for _ in self.engine.chat(_HELLO, max_tokens=1, timeout=seconds):
+            pass
+
+    async def aclose(self) -> None:
+        """Stop waking it, and close the engine."""
+        if self._waking is not None:
+            self._waking.cancel()
+            await asyncio.wait([self._waking])
+        await self.engine.aclose()
