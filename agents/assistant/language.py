@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -65,13 +65,11 @@ class Language:
         return [adapter.name for adapter in await asyncio.to_thread(self.adapters.store.list)]
 
     async def has_adapter(self, name: str) -> bool:
-        """Whether a source has this adapter; asked anew each time, so what was added a moment ago counts.
+        """Whether a source has this adapter and the engine serves any. The sources are asked each time, so what was
+        added a moment ago counts. `UserError` where it is there and no good."""
+        return self.engine.capabilities.adapters and await asyncio.to_thread(self.adapters.resolve, name) is not None
 
-        `UserError` where it is there and no good.
-        """
-        return await asyncio.to_thread(self.adapters.resolve, name) is not None
-
-    def chat(
+    async def chat(
         self,
         messages: Sequence[Message],
         *,
@@ -79,10 +77,16 @@ class Language:
         temperature: float,
         schema: Mapping[str, Any] | None,
         adapter: str | None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """Plain chat; see `Engine.chat`. `max_tokens` None is the engine's default."""
         limit = {} if max_tokens is None else {"max_tokens": max_tokens}
-        return self.engine.chat(messages, temperature=temperature, schema=schema, adapter=adapter, **limit)
+        deltas = self.engine.chat(messages, temperature=temperature, schema=schema, adapter=adapter, **limit)
+        try:
+            async for delta in deltas:
+                yield delta
+        finally:
+            if isinstance(deltas, AsyncGenerator):
+                await deltas.aclose()
 
     def wake(self) -> None:
         """Load or start the model in the background; turns are answered without it until then."""

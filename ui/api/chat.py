@@ -6,21 +6,22 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from llmrec.acts import Act
 from llmrec.contracts import Message
 from llmrec.turn import Turn, TurnEvent, TurnRequest
+from llmrec.ui.api import plain
 from llmrec.ui.api.access import Principal
 from llmrec.ui.api.errors import ApiError, Json, from_exception
 from llmrec.ui.api.metrics import Metrics
+from llmrec.ui.api.models import chat_model
 from llmrec.ui.api.tracing import Tracing
-from llmrec.ui.api.wire import MODEL, Body, Caller, Route, UserId, check_model, words
+from llmrec.ui.api.wire import MODEL, STREAM_HEADERS, Body, Caller, Route, UserId, line, words
 
 if TYPE_CHECKING:
     from llmrec.agents.assistant import Assistant
@@ -71,7 +72,10 @@ class Clicks(BaseModel):
 
 
 class ChatRequest(Body):
-    """OpenAI's request; `metadata` may name the `thread` and a `message_id`, `llmrec` carries clicks."""
+    """OpenAI's request; `metadata` may name the `thread` and a `message_id`, `llmrec` carries clicks.
+
+    The agent decides itself how it speaks: `max_tokens`, `temperature` and `response_format` are for the other models.
+    """
 
     model: str = MODEL
     messages: list[ChatMessage] = Field(min_length=1)
@@ -81,14 +85,21 @@ class ChatRequest(Body):
     user: UserId | None = None
     metadata: dict[str, str] | None = None
     llmrec: Clicks = Field(default_factory=Clicks)
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    response_format: dict[str, Any] | None = None
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with a chunk that tells it."""
+        return self.stream_options is not None and self.stream_options.include_usage
 
 
 class _Conversation:
     """One request, ready to be answered."""
 
     def __init__(self, assistant: Assistant, body: ChatRequest, caller: Principal) -> None:
-        if body.n not in (None, 1):
-            raise ApiError(400, "n must be 1: a turn has one answer", param="n")
         metadata = body.metadata or {}
         thread = metadata.get("thread")
         self.assistant, self.user = assistant, caller.user(body.user)
@@ -141,17 +152,19 @@ def router(assistant: Assistant, metrics: Metrics, tracing: Tracing) -> APIRoute
 
     @routes.post("/chat/completions", response_class=Json)
     async def chat_completions(body: ChatRequest, caller: Caller) -> Response:
-        check_model(body.model)
+        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body.model}
+        if body.n not in (None, 1):
+            raise ApiError(400, "n must be 1: there is one answer", param="n")
+        if body.model != MODEL:
+            caller.user(body.user)
+            return await plain.answer(await chat_model(assistant, body.model, caller), body, head, metrics)
         conversation = _Conversation(assistant, body, caller)
-        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": MODEL}
         if body.stream:
-            with_usage = body.stream_options is not None and body.stream_options.include_usage
             events = conversation.events()
             # What fails before the first event still gets its own status.
             first = await anext(events)
-            chunks = _chunks(conversation, head, first, events, with_usage)
-            headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-            return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
+            chunks = _chunks(conversation, head, first, events, body.wants_usage)
+            return StreamingResponse(chunks, media_type="text/event-stream", headers=STREAM_HEADERS)
         turn = await conversation.turn()
         _note(turn)
         message = {"role": "assistant", "content": turn.text, "refusal": None, "llmrec": extra(turn)}
@@ -172,7 +185,7 @@ def router(assistant: Assistant, metrics: Metrics, tracing: Tracing) -> APIRoute
         def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
             body = {**head, "object": "chat.completion.chunk", "choices": [choice]}
-            return _line({**body, "usage": None} if with_usage else body)
+            return line({**body, "usage": None} if with_usage else body)
 
         metrics.streams.inc()
         try:
@@ -192,16 +205,12 @@ def router(assistant: Assistant, metrics: Metrics, tracing: Tracing) -> APIRoute
                         yield chunk({"llmrec": extra(turn)}, "stop")
                         if with_usage:
                             usage = conversation.usage(turn)
-                            yield _line({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage})
+                            yield line({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage})
                     event = await anext(events, None)
             yield b"data: [DONE]\n\n"
         except Exception as error:
-            yield _line(from_exception(error).body)
+            yield line(from_exception(error).body)
         finally:
             metrics.streams.dec()
 
     return routes
-
-
-def _line(body: dict[str, Any]) -> bytes:
-    return b"data: " + to_json(body, inf_nan_mode="null") + b"\n\n"

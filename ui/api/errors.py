@@ -19,6 +19,7 @@ from llmrec.errors import (
     EngineTimeout,
     LlmrecError,
     MissingExtra,
+    NotSupported,
     StateError,
     UnknownName,
     UserError,
@@ -85,6 +86,8 @@ def from_exception(error: BaseException) -> ApiError:
             return ApiError(503, str(error), code="unavailable", headers={"retry-after": "1"})
         case EngineTimeout():
             return ApiError(504, str(error), code="engine_timeout")
+        case NotSupported():
+            return ApiError(501, str(error), code="not_supported")
         case EngineError():
             return ApiError(502, str(error), code="engine_failed")
         case LlmrecError():

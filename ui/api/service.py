@@ -14,7 +14,8 @@ from llmrec.settings import Settings
 from llmrec.ui.api.access import identify
 from llmrec.ui.api.errors import ApiError, Json
 from llmrec.ui.api.metrics import Metrics
-from llmrec.ui.api.wire import MODEL, Caller, check_model
+from llmrec.ui.api.models import chat_model, models_for
+from llmrec.ui.api.wire import Caller
 
 if TYPE_CHECKING:
     from llmrec.agents.assistant import Assistant
@@ -25,16 +26,21 @@ def router(assistant: Assistant, settings: Settings, metrics: Metrics) -> APIRou
     routes = APIRouter(tags=["service"])
     started = int(time.time())
 
-    def model(name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": started, "owned_by": "llmrec"}
+    def model(name: str, parent: str) -> dict[str, Any]:
+        about = {"id": name, "object": "model", "created": started, "owned_by": "llmrec"}
+        return {**about, "parent": parent} if parent else about
 
     @routes.get("/v1/models", response_class=Json)
-    async def models(_: Caller) -> Response:
-        return Json({"object": "list", "data": [model(MODEL), model(settings.embeddings)]})
+    async def models(caller: Caller) -> Response:
+        found = await models_for(assistant, settings.embeddings, caller)
+        return Json({"object": "list", "data": [model(name, parent) for name, parent in found.items()]})
 
     @routes.get("/v1/models/{name:path}", response_class=Json)
-    async def one_model(name: str, _: Caller) -> Response:
-        return Json(model(check_model(name, (MODEL, settings.embeddings))))
+    async def one_model(name: str, caller: Caller) -> Response:
+        found = await models_for(assistant, settings.embeddings, caller)
+        if name not in found:
+            return Json(model(name, await (await chat_model(assistant, name, caller)).language.name()))  # of a plugin
+        return Json(model(name, found[name]))
 
     @routes.get("/health", response_class=Json)
     async def health(request: Request) -> Response:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from llmrec.filters import Filter
@@ -18,6 +18,8 @@ from llmrec.ui.api.errors import ApiError
 
 MODEL = "llmrec"
 """The model id of the agent."""
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+"""Of answers as server-sent events."""
 
 
 class _StrictRequest(Request):
@@ -77,3 +79,8 @@ def listing(items: Sequence[RecommendedItem], **more: Any) -> dict[str, Any]:
 def words(*texts: str) -> int:
     """What `usage` counts: words, since the agent answers without a tokenizer."""
     return sum(len(text.split()) for text in texts)
+
+
+def line(body: Mapping[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + to_json(body, inf_nan_mode="null") + b"\n\n"

@@ -25,6 +25,7 @@ from llmrec.ui.api import create_app
 class Faulty:
     """Stands where the assistant stands and does what the text of the message says."""
 
+    language: None = None
     started: int = 0
     cancelled: int = 0
     running: int = 0
