@@ -25,7 +25,7 @@ from llmrec.ui.api import create_app
 class Faulty:
     """Stands where the assistant stands and does what the text of the message says."""
 
-    language: None = None
+    language: Any = None
     started: int = 0
     cancelled: int = 0
     running: int = 0
@@ -156,6 +156,30 @@ def serve_faulty(faulty: Faulty, _faulty_servers: tuple[Faulty, dict[str, Server
         return servers[name]
 
     return start
+
+
+@pytest.fixture
+def serve_language(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`serve_language(engine, **settings)`: a server whose scripted assistant has this language model, or the one of a
+    URI; adapters are looked up in `<tmp_path>/adapters`."""
+    servers = []
+
+    def start(engine: Any, **changes: Any) -> Server:
+        from llmrec.adapters import AdapterSources, AdapterStore
+        from llmrec.agents.assistant.language import Language
+
+        settings = make_settings(**changes)
+        assistant = Faulty()
+        if isinstance(engine, str):
+            assistant.language = Language.open(engine, tmp_path, settings.llm_timeout)
+        else:
+            assistant.language = Language(engine, AdapterSources(AdapterStore(tmp_path / "adapters")), 5.0)
+        servers.append(Server(nullcontext(create_app(assistant, settings))))  # type: ignore[arg-type]
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture(name="wait_until")
