@@ -1,0 +1,203 @@
+"""The client of OpenAI-compatible servers: streamed chat and other calls, with a deadline and one family of errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llmrec.contracts import Message
+from llmrec.errors import EngineError, EngineNonsense, EngineTimeout, EngineUnavailable
+
+RETRIES = 1
+"""How often a call that failed before its first word is tried again; the deadline counts all tries."""
+
+
+class Endpoint:
+    """One server. Close it with `aclose`."""
+
+    def __init__(self, url: str, key: str, timeout: float, *, model: str = "", retries: int = RETRIES) -> None:
+        """`url` ends in /v1; `timeout`: seconds for one whole answer, where a call gives no other; `model`: what is
+        asked where a call names none, "" for the first that the server lists."""
+        from openai import AsyncOpenAI
+
+        self.url, self.timeout, self.model = url, timeout, model
+        # an endpoint without keys takes any; the client refuses to have none
+        self._client = AsyncOpenAI(base_url=url, api_key=key or "none", timeout=timeout, max_retries=retries)
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float,
+        schema: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  (it covers a stream, not one await)
+        options: Mapping[str, Any] | None = None,
+    ) -> AsyncGenerator[str]:
+        """Text deltas; with a schema the answer comes in one piece, after it has been checked.
+
+        A caller that stops iterating (or is cancelled) closes the connection, so that the server stops too. `options`:
+        more keys of the request's body, where the server has some of its own.
+        """
+        clock = asyncio.get_running_loop().time
+        seconds = timeout or self.timeout
+        deadline = clock() + seconds
+        pieces: list[str] = []
+        answer = self._answer(model or self.model, messages, max_tokens, temperature, schema, options or {})
+        try:
+            while True:
+                try:
+                    # a deadline for each piece, because one around a yield would cancel the caller's own work
+                    async with asyncio.timeout_at(deadline):
+                        piece = await anext(answer)
+                except StopAsyncIteration:
+                    break
+                except TimeoutError:
+                    raise self.too_slow(seconds) from None
+                if schema is None:
+                    yield piece
+                else:
+                    pieces.append(piece)
+        finally:
+            await answer.aclose()
+        if schema is not None:
+            yield checked("".join(pieces), schema)
+
+    async def _answer(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        max_tokens: int,
+        temperature: float,
+        schema: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+    ) -> AsyncGenerator[str]:
+        format_: dict[str, Any] = {}
+        if schema is not None:
+            json_schema = {"name": "answer", "schema": dict(schema), "strict": True}
+            format_["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+        finished = False
+        with self._errors(model) as begun:
+            model = model or await self._first_model()
+            stream: Any = await self._client.chat.completions.create(
+                model=model,
+                messages=[{"role": m.role, "content": m.content} for m in messages],  # type: ignore[misc]
+                max_tokens=max_tokens,
+                temperature=temperature,
+                stream=True,
+                extra_body=dict(options),
+                **format_,
+            )
+            begun.append(True)
+            try:
+                async for chunk in stream:
+                    for choice in (chunk.choices or [])[:1]:
+                        finished = finished or choice.finish_reason is not None
+                        if choice.delta is not None and choice.delta.content:
+                            yield choice.delta.content
+            finally:
+                await stream.close()
+        if not finished:
+            raise EngineUnavailable(f"the language model at {self.url} broke off its answer")
+
+    async def post(self, path: str, body: Mapping[str, Any], *, seconds: float | None = None) -> dict[str, Any]:
+        """The JSON object that the server answers at `path` (below /v1, or absolute) to one request."""
+        import httpx
+
+        seconds = seconds or self.timeout
+        model = str(body.get("model", ""))
+        url = path if path.startswith("/") else f"/{path}"
+        try:
+            async with asyncio.timeout(seconds):
+                with self._errors(model):
+                    response = await self._client.post(
+                        url, body=dict(body), cast_to=httpx.Response, options={"timeout": seconds}
+                    )
+                    answer = json.loads(response.content)
+        except TimeoutError:
+            raise self.too_slow(seconds) from None
+        if not isinstance(answer, dict):
+            raise EngineNonsense(f"the language model at {self.url} sent no JSON object")
+        return answer
+
+    async def models(self) -> list[dict[str, Any]]:
+        """What the server lists at /v1/models."""
+        with self._errors(""):
+            page = await self._client.models.list()
+            return [model.model_dump() for model in page.data]
+
+    async def _first_model(self) -> str:
+        if not self.model:
+            found = await self.models()
+            if not found:
+                raise EngineError(f"the endpoint {self.url} serves no model: name one after # in the llm setting")
+            self.model = str(found[0]["id"])
+        return self.model
+
+    def too_slow(self, seconds: float) -> EngineTimeout:
+        """The error of a deadline that has passed."""
+        return EngineTimeout(f"the language model at {self.url} did not answer within {seconds:g} s")
+
+    @contextmanager
+    def _errors(self, model: str) -> Iterator[list[bool]]:
+        """Whatever fails inside is raised as an `EngineError`. Yields a list that is not empty once an answer began."""
+        import openai
+
+        begun: list[bool] = []
+        try:
+            yield begun
+        except EngineError:
+            raise
+        except openai.APITimeoutError:
+            raise EngineTimeout(f"the language model at {self.url} did not answer in time") from None
+        except openai.AuthenticationError:
+            raise EngineError(f"the endpoint {self.url} refuses the key: set LLMREC_LLM_KEY") from None
+        except openai.NotFoundError:
+            raise EngineError(
+                f"the endpoint {self.url} does not know the model {model!r}: name another after # in the setting"
+            ) from None
+        except (openai.RateLimitError, openai.InternalServerError) as error:
+            raise EngineUnavailable(f"the language model at {self.url} answered {error.status_code}") from None
+        except openai.APIStatusError as error:
+            raise EngineError(
+                f"the language model at {self.url} refused the request ({error.status_code}{_reason(error)})"
+            ) from None
+        except openai.APIConnectionError:
+            what = "broke off its answer" if begun else "cannot be reached"
+            raise EngineUnavailable(f"the language model at {self.url} {what}") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError, openai.APIResponseValidationError):
+            raise EngineNonsense(f"the language model at {self.url} sent what is no chat completion") from None
+        except Exception as error:  # transport errors while streaming come as the HTTP library's own
+            raise EngineUnavailable(
+                f"the language model at {self.url} broke off its answer ({type(error).__name__})"
+            ) from None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _reason(error: Any) -> str:
+    """What the server says is wrong with a request, shortened."""
+    body = error.body if isinstance(error.body, Mapping) else {}
+    message = body.get("message")
+    return f": {message[:200]}" if isinstance(message, str) else ""
+
+
+def checked(text: str, schema: Mapping[str, Any]) -> str:
+    """The JSON object in an answer, if it satisfies the schema; else `EngineNonsense`."""
+    import jsonschema
+
+    start, end = text.find("{"), text.rfind("}")
+    body = text[start : end + 1] if 0 <= start < end else text
+    try:
+        jsonschema.validate(json.loads(body), dict(schema))
+    except (json.JSONDecodeError, RecursionError):
+        raise EngineNonsense("the language model answered with something that is no JSON") from None
+    except jsonschema.ValidationError as error:
+        raise EngineNonsense(f"the language model's JSON is not what was asked for: {error.message[:200]}") from None
+    return body
