@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 HR, NDCG, RECALL, MRR = "HR", "NDCG", "Recall", "MRR"
 COVERAGE, NOVELTY, GINI = "coverage", "novelty", "Gini"
+SR, AT, HDCG = "SR", "AT", "hDCG"
 
 Hits = NDArray[np.bool_]
 PerUser = NDArray[np.float64]
+PerDialogue = NDArray[np.float64]
 
 
 def at(metric: str, k: int) -> str:
@@ -82,6 +84,39 @@ def novelty(lists: NDArray[np.object_], chosen: Mapping[str, int], users: int, k
     total = sum(counts.values())
     bits = sum(n * -np.log2(max(chosen.get(item, 0), 0.5) / users) for item, n in counts.items())
     return float(bits / total) if total else 0.0
+
+
+def success_rate(actions: NDArray[np.int64], t: int) -> PerDialogue:
+    """SR@t: 1 for a dialogue that succeeded at an action k <= t. `actions` (dialogues,) are those of success, from 1; 0
+    is a failure."""
+    return np.asarray((actions > 0) & (actions <= t), np.float64)
+
+
+def average_turn(actions: NDArray[np.int64], steps: int) -> PerDialogue:
+    """AT: the action of success, a failure counting as all `steps` of the protocol."""
+    return np.where(actions > 0, actions, steps).astype(np.float64)
+
+
+def hierarchical_dcg(actions: NDArray[np.int64], ranks: NDArray[np.int64]) -> PerDialogue:
+    """hDCG@(T, K) of Deng et al. (SIGIR 2021): with success at action k and the item at rank r, both from 1,
+    1 / log2(k + 2) + (1 / log2(k + 1) - 1 / log2(k + 2)) / log2(r + 1); 0 for a failure."""
+    done = actions > 0
+    k, r = np.where(done, actions, 1), np.where(done, ranks, 1)
+    late, early = 1 / np.log2(k + 2), 1 / np.log2(k + 1)
+    return np.where(done, late + (early - late) / np.log2(r + 1), 0.0)
+
+
+def interval_over_users(
+    values: PerDialogue, users: Sequence[str], seed: int = 0, samples: int = 1000, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean over dialogues, drawing users with all their dialogues: dialogues of
+    one user resemble each other."""
+    _, codes = np.unique(np.asarray(users), return_inverse=True)
+    sums, counts = np.bincount(codes, values), np.bincount(codes)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=samples)
+    low, high = np.quantile((drawn @ sums) / (drawn @ counts), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def interval(values: PerUser, seed: int = 0, samples: int = 1000, level: float = 0.95) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmrec.contracts import Row
-from llmrec.evals.metrics import HR, NDCG, RECALL, at
+from llmrec.evals.metrics import AT, HR, NDCG, RECALL, SR, at
 
 _PROTOCOL = "as published: 5-core, leave-one-out, full ranking; most papers fit without the validation event"
 
@@ -47,4 +47,37 @@ def product_search(dataset: str) -> list[Row]:
     return [
         Row(name, "published", {at(NDCG, 10): ndcg, at(RECALL, 100): recall}, protocol="ties not stated")
         for name, (ndcg, recall) in _PRODUCT_SEARCH.get(dataset, {}).items()
+    ]
+
+
+_PATH_REASONING: dict[str, dict[str, tuple[float, float, str]]] = {
+    "lastfm": {
+        "Abs Greedy": (0.222, 13.48, "1,000"),
+        "Max Entropy": (0.283, 13.91, "1,000"),
+        "EAR": (0.429, 12.88, "1,000"),
+        "SCPR": (0.465, 12.86, "1,000"),
+        "UNICORN": (0.535, 11.82, "4,000"),
+    },
+    "lastfm-star": {
+        "Abs Greedy": (0.635, 8.66, "1,000"),
+        "Max Entropy": (0.669, 9.33, "1,000"),
+        "EAR": (0.595, 10.51, "1,000"),
+        "SCPR": (0.709, 8.43, "1,000"),
+        "UNICORN": (0.788, 7.58, "4,000"),
+    },
+}
+"""Dataset to method to SR@15, AT and how many test pairs it was measured on."""
+
+
+def path_reasoning(dataset: str) -> list[Row]:
+    """The figures that the page of the data gives: the published simulator, train items among the candidates."""
+    return [
+        Row(
+            name,
+            "published",
+            {at(SR, 15): rate, AT: turns},
+            protocol=f"as published, on {pairs} test pairs; published code counts turns differently by one"
+            + ("; from memory, unchecked" if name == "UNICORN" else ""),
+        )
+        for name, (rate, turns, pairs) in _PATH_REASONING.get(dataset, {}).items()
     ]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import html
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmrec.contracts import Row
 from llmrec.errors import UserError
 from llmrec.evals.table import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = {"ours": "#2f6f5e", "floor": "#b9b2a3", "published": "#c9803b"}
 
@@ -43,7 +47,7 @@ def write_html(result: Result, file: Path) -> None:
     page = _PAGE.format(
         title=html.escape(title),
         key="".join(f'<span style="background:{colour}"></span>{kind}' for kind, colour in COLOURS.items()),
-        plots="".join(_plot(result, metric) for metric in result.metrics()),
+        plots="".join([_plot(result, metric) for metric in result.metrics()] + _curves(result)),
         table=f"<table>{_line('th', header)}{''.join(_line('td', line) for line in body)}</table>",
         protocols="".join(
             f"<dt>{html.escape(', '.join(names))}</dt><dd>{html.escape(protocol)}</dd>"
@@ -76,6 +80,29 @@ def _plot(result: Result, metric: str) -> str:
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set_title(metric, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
+    return _svg(figure)
+
+
+def _curves(result: Result) -> list[str]:
+    """A plot for each title among the rows' curves, with a line for each row that has one."""
+    from matplotlib.figure import Figure
+
+    plots = []
+    for title in dict.fromkeys(title for row in result.rows for title in row.curves):
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for row in result.rows:
+            if title in row.curves:
+                line = row.curves[title]
+                axes.plot(range(1, len(line) + 1), line, marker=".", label=row.name)
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=9)
+        plots.append(_svg(figure))
+    return plots
+
+
+def _svg(figure: Figure) -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg")
     text = out.getvalue()

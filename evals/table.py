@@ -36,6 +36,7 @@ class Result:
                     "metrics": {key: _number(value) for key, value in row.metrics.items()},
                     "intervals": {key: [_number(low), _number(high)] for key, (low, high) in row.intervals.items()},
                     "seconds": row.seconds,
+                    **({"curves": {title: list(line) for title, line in row.curves.items()}} if row.curves else {}),
                 }
                 for row in self.rows
             ],

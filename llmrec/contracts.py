@@ -274,6 +274,15 @@ class Recommend:
 Action = Ask | Recommend
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """What was asked or shown, and how it was answered."""
+
+    kind: Literal["accept", "reject", "skip", "turned_down"]
+    names: tuple[str, ...]
+    """One attribute; the items that were turned down."""
+
+
 class BeliefView(Protocol):
     """What a policy may see of the belief: a posterior over catalogue positions."""
 
@@ -293,6 +302,16 @@ class BeliefView(Protocol):
     @property
     def accepted(self) -> tuple[str, ...]:
         """Attributes accepted so far, in order."""
+        ...
+
+    @property
+    def user(self) -> str | None:
+        """Who it is about; None for an anonymous person."""
+        ...
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Everything said so far, in order."""
         ...
 
 
@@ -318,6 +337,8 @@ class Row:
     fit_on: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     seconds: float | None = None
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Title of a plot to this row's line in it, from x = 1 on."""
 
 
 class Suite(Protocol):

@@ -13,7 +13,7 @@ from llmrec.agents.assistant.opened import Opened
 from llmrec.agents.assistant.people import Happenings
 from llmrec.agents.assistant.search_door import SearchDoor
 from llmrec.agents.assistant.world import LiveWorld
-from llmrec.agents.conversation.policy import Planner
+from llmrec.agents.conversation.policies.planner import Planner
 from llmrec.agents.conversation.say import Vocabulary
 from llmrec.agents.conversation.understanding import Understanding
 from llmrec.agents.memory import Change, StateStore

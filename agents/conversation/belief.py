@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec.contracts import Exchange
 from llmrec.data.catalogue import Catalogue
 
 NOISE = 0.002
@@ -41,27 +42,67 @@ class Belief:
     asked: frozenset[str] = frozenset()
     accepted: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    user: str | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    negative: bool = True
+    """Whether a no is evidence against the items that have the attribute."""
     _hits: NDArray[np.int64] | None = field(default=None, repr=False)
 
     @classmethod
-    def start(cls, catalogue: Catalogue, prior: NDArray[np.float32] | None = None, *, noise: float = NOISE) -> Belief:
+    def start(
+        cls,
+        catalogue: Catalogue,
+        prior: NDArray[np.float32] | None = None,
+        *,
+        noise: float = NOISE,
+        user: str | None = None,
+        negative: bool = True,
+    ) -> Belief:
         """The log-prior (n,) over available items; uniform without."""
         weights = np.zeros(len(catalogue), np.float32) if prior is None else prior.astype(np.float32)
-        return cls(catalogue, weights, catalogue.available.copy(), noise)
+        return cls(catalogue, weights, catalogue.available.copy(), noise, user=user, negative=negative)
 
     # --- Evidence -------------------------------------------------------------------------------------------------
 
     def accept(self, attribute: str) -> Belief:
         """The person wants `attribute`; an attribute that the catalogue does not have changes nothing."""
-        return replace(self._weigh(attribute, self._log_odds), accepted=(*self.accepted, attribute))
+        return replace(
+            self._weigh(attribute, self._log_odds),
+            accepted=(*self.accepted, attribute),
+            exchanges=(*self.exchanges, Exchange("accept", (attribute,))),
+        )
+
+    def open(self, attribute: str) -> Belief:
+        """The person has named `attribute` themselves, which is never a mistake: only items that have it are left."""
+        having = np.zeros(len(self.catalogue), bool)
+        having[items_with(self.catalogue, attribute)] = True
+        return self.within(having).accept(attribute)
 
     def reject(self, attribute: str) -> Belief:
         """The person does not want `attribute`."""
-        return replace(self._weigh(attribute, -self._log_odds), rejected=(*self.rejected, attribute))
+        return replace(
+            self._weigh(attribute, -self._log_odds if self.negative else np.float32(0)),
+            rejected=(*self.rejected, attribute),
+            exchanges=(*self.exchanges, Exchange("reject", (attribute,))),
+        )
 
     def skip(self, attribute: str) -> Belief:
         """No preference: no evidence, but never asked again."""
-        return replace(self, asked=self.asked | {attribute})
+        return replace(
+            self, asked=self.asked | {attribute}, exchanges=(*self.exchanges, Exchange("skip", (attribute,)))
+        )
+
+    def answer(self, attribute: str, answer: bool | None) -> Belief:
+        """Yes, no or (None) no preference."""
+        if answer is None:
+            return self.skip(attribute)
+        return self.accept(attribute) if answer else self.reject(attribute)
+
+    def turn_down(self, items: tuple[str, ...]) -> Belief:
+        """These were shown and none of them was it: they are never shown again."""
+        positions = self.catalogue.index.positions(items)
+        without = self.exclude(positions[positions >= 0])
+        return replace(without, exchanges=(*self.exchanges, Exchange("turned_down", items)))
 
     def lean(self, similarity: NDArray[np.float32], strength: float) -> Belief:
         """Shift towards (or, with a negative strength, away from) items by `similarity` (n,) in 0..1."""

@@ -11,14 +11,14 @@ Every test of the contract then runs against `Mine`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llmrec.contracts import Ask, BeliefView, Policy, Recommend
+from llmrec.contracts import Ask, BeliefView, Exchange, Policy, Recommend
 from llmrec.data.catalogue import Catalogue
 from llmrec.testing.datasets import make_dataset
 
@@ -32,7 +32,9 @@ class PlainBelief:
     catalogue: Catalogue
     probabilities: NDArray[np.float32]
     asked: frozenset[str] = frozenset()
-    accepted: tuple[str, ...] = field(default=())
+    accepted: tuple[str, ...] = ()
+    user: str | None = None
+    exchanges: tuple[Exchange, ...] = ()
 
     @classmethod
     def uniform(cls, catalogue: Catalogue) -> PlainBelief:
@@ -45,17 +47,19 @@ class PlainBelief:
         having = self.catalogue.matrix[:, [column]].toarray().ravel() > 0
         likelihood = np.where(having == yes, 1 - noise, noise)
         accepted = (*self.accepted, attribute) if yes else self.accepted
-        return self._with(self.probabilities * likelihood, self.asked | {attribute}, accepted)
+        said = Exchange("accept" if yes else "reject", (attribute,))
+        return self._with(self.probabilities * likelihood, self.asked | {attribute}, accepted, said)
 
     def without(self, items: tuple[str, ...]) -> PlainBelief:
         """The belief once these items are turned down."""
         left = self.probabilities.copy()
         left[self.catalogue.index.positions(items)] = 0
-        return self._with(left, self.asked, self.accepted)
+        return self._with(left, self.asked, self.accepted, Exchange("turned_down", items))
 
-    def _with(self, weights: NDArray, asked: frozenset[str], accepted: tuple[str, ...]) -> PlainBelief:
+    def _with(self, weights: NDArray, asked: frozenset[str], accepted: tuple[str, ...], said: Exchange) -> PlainBelief:
         total = weights.sum()
-        return PlainBelief(self.catalogue, (weights / total if total else weights).astype(np.float32), asked, accepted)
+        scaled = (weights / total if total else weights).astype(np.float32)
+        return PlainBelief(self.catalogue, scaled, asked, accepted, self.user, (*self.exchanges, said))
 
 
 def cube(colours: int = 5, sizes: int = 5, shapes: int = 5) -> Catalogue:

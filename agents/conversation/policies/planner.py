@@ -1,12 +1,17 @@
-"""The first policy: ask the attribute that tells most, recommend when that is worth more than a question."""
+"""The belief planner: asks where an answer raises what the remaining turns can reach, recommends where none does."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec.agents.conversation.belief import NOISE, items_with, top_positions
-from llmrec.contracts import Action, Ask, BeliefView, Config, Recommend
+from llmrec.agents.conversation.belief import NOISE, Belief, items_with, top_positions
+from llmrec.agents.conversation.policies.lessons import Lessons
+from llmrec.agents.conversation.policies.prior import Prior, Scores
+from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, Recommend, no_progress
 
 _LEAST_GAIN = 1e-3
 """Bits below which a question is not worth the reading."""
@@ -17,6 +22,8 @@ class PlannerConfig(Config):
 
     noise: float = NOISE
     horizon: int = 15
+    prior: Scores = "ease"
+    negative: bool = True
 
 
 class Planner:
@@ -28,8 +35,34 @@ class Planner:
     probability of a yes and e the noise rate. It is asked if that raises the mass that the remaining turns can reach.
     """
 
+    config_type: ClassVar[type[Config]] = PlannerConfig
+
     def __init__(self, config: PlannerConfig | None = None) -> None:
         self.config = config or PlannerConfig()
+
+    def learn(self, lessons: Lessons, progress: Progress = no_progress) -> Self:
+        """See `lessons.Learner`: fits the prior."""
+        self._catalogue = lessons.catalogue
+        self._prior = Prior(self.config.prior).learn(lessons, progress)
+        return self
+
+    def begin(self, user: str | None) -> Belief:
+        """See `lessons.Learner`."""
+        c = self.config
+        return Belief.start(self._catalogue, self._prior.log(user), noise=c.noise, user=user, negative=c.negative)
+
+    def save(self, folder: Path) -> None:
+        """See `lessons.Learner`."""
+        (folder / "config.json").write_text(self.config.model_dump_json())
+        self._prior.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, lessons: Lessons) -> Self:
+        """See `lessons.Learner`."""
+        policy = cls(PlannerConfig.model_validate_json((folder / "config.json").read_text()))
+        policy._catalogue = lessons.catalogue
+        policy._prior = Prior.load(folder, lessons)
+        return policy
 
     def decide(self, belief: BeliefView, turn: int, k: int = 10) -> Action:
         """See `contracts.Policy`; from the last turn of the horizon on it always recommends."""

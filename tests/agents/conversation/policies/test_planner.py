@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmrec.agents.conversation.belief import Belief
-from llmrec.agents.conversation.policy import Planner, PlannerConfig, best_question, information_gains
+from llmrec.agents.conversation.policies.planner import Planner, PlannerConfig, best_question, information_gains
 from llmrec.contracts import Ask, Recommend
 from llmrec.data.catalogue import Catalogue
 from llmrec.testing.datasets import make_dataset

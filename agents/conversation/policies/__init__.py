@@ -1,0 +1,1 @@
+"""What to do next in a conversation: one file for each policy."""

@@ -1,0 +1,275 @@
+"""`eval conversation`: policies in dialogues with simulated people who want a held-out item."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+from pydantic import Field, ValidationError, field_validator
+from threadpoolctl import threadpool_limits
+
+from llmrec import plugins
+from llmrec.agents.conversation.policies.lessons import Learner, Lessons, begin
+from llmrec.contracts import Config, Policy, Progress, Row, no_progress
+from llmrec.data import columns as c
+from llmrec.data.catalogue import Catalogue
+from llmrec.data.facets import derive_facets
+from llmrec.data.splits import Method, split
+from llmrec.errors import UserError
+from llmrec.evals import metrics, published
+from llmrec.evals.simulators import ACTIONS, SIMULATORS, Dialogue, Pair, SimulatedPerson, pairs_of, talk
+from llmrec.evals.source import read_source
+from llmrec.evals.suites.topn import read_json
+from llmrec.retrieval.graph import AttributeGraph
+
+STEPS = ACTIONS + 1
+_FLOORS = ("abs-greedy", "max-entropy")
+_CURVE = "SR by action"
+_DONE = "learnt"
+"""The file that says that a folder is whole."""
+_BATCH = 50
+"""Dialogues that a process takes at a time."""
+
+SimulatorName = Literal["published", "noise-5", "noise-10", "noise-20", "dont-care", "changed-mind", "several"]
+Settings = dict[str, dict[str, Any]]
+
+
+class ConversationSuite(Config):
+    """Each policy talks to a simulated person for each held-out (user, item): the person names one attribute of the
+    item, then come 14 actions, each one question about an attribute or ten recommended items.
+
+    Priors, embeddings and the graph are fitted on train, what a policy learns beyond on validation dialogues with the
+    same simulator and candidates. `SR@t`: success at an action k <= t; `AT`: mean k, failures counting 15.
+    """
+
+    name: ClassVar[str] = "conversation"
+
+    policies: tuple[str, ...] = ("abs-greedy", "max-entropy", "planner")
+    """Names of the entry-point group llmrec.policies."""
+    simulator: SimulatorName = "published"
+    """published, noise-5, noise-10, noise-20, dont-care, changed-mind or several."""
+    candidates: Literal["all", "unseen"] = "all"
+    """Whether the user's train items stay among the candidates (all, as published) or not (unseen)."""
+    pairs: int = Field(0, ge=0)
+    """How many held-out pairs, drawn at random; 0 for all."""
+    target: Literal["test", "valid"] = "test"
+    """Whose pairs: test, or valid to choose settings by."""
+    split: Method | None = None
+    """given, random-by-user, ...; by default given where the data has a split, else random-by-user."""
+    settings: Settings = Field(default_factory=dict)
+    """JSON, settings by policy: '{"planner": {"prior": "ials"}}'."""
+    lessons: int = Field(1000, ge=1)
+    """Validation dialogues to learn from, drawn at random."""
+    processes: int = Field(1, ge=1)
+    """Processes that dialogues are spread over."""
+    learnt: str = ""
+    """A folder to keep what policies learn, so that the same settings learn once."""
+    dialogues: str = ""
+    """A file to write every dialogue into, as JSON lines, for reading."""
+    samples: int = Field(1000, gt=0)
+    """Bootstrap samples of users behind each 95% interval."""
+    seed: int = 0
+    """Of the split, the simulated people, the drawn pairs and the intervals."""
+
+    _json = field_validator("settings", mode="before")(read_json)
+
+    def run(self, source: str, progress: Progress = no_progress) -> list[Row]:
+        """A row for each policy, and the published ones where they are comparable."""
+        task = Task(self, source)
+        rows, told = [], []
+        for name in self.policies:
+            started = time.perf_counter()
+            with self._learnt(name, task, progress) as folder:
+                learnt = time.perf_counter() - started
+                dialogues = _talks(self, source, task, name, folder, progress)
+            told += [(name, dialogue) for dialogue in dialogues]
+            rows.append(self._row(name, dialogues, task, learnt))
+        if self.dialogues:
+            _write(Path(self.dialogues), told)
+        if self.simulator == "published" and self.candidates == "all" and self.target == "test":
+            rows += published.path_reasoning(task.name)
+        return rows
+
+    @contextmanager
+    def _learnt(self, name: str, task: Task, progress: Progress) -> Iterator[Path]:
+        """A folder with what the policy has learnt, empty where it does not learn."""
+        policy = policy_of(name, self.settings.get(name, {}))
+
+        def told(what: str, done: int, total: int) -> None:
+            progress(f"{name}: {what}", done, total)
+
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(self.learnt, task.key(name, policy)) if self.learnt else Path(temporary)
+            if isinstance(policy, Learner) and not (folder / _DONE).exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                policy.learn(task.lessons, told).save(folder)
+                (folder / _DONE).touch()
+            yield folder
+
+    def _row(self, name: str, dialogues: Sequence[Dialogue], task: Task, learnt: float) -> Row:
+        actions = np.array([dialogue.success for dialogue in dialogues])
+        ranks = np.array([dialogue.rank for dialogue in dialogues])
+        users = [dialogue.user for dialogue in dialogues]
+        values = {
+            **{metrics.at(metrics.SR, t): metrics.success_rate(actions, t) for t in (5, 10, 15)},
+            metrics.AT: metrics.average_turn(actions, STEPS),
+            metrics.HDCG: metrics.hierarchical_dcg(actions, ranks),
+        }
+        decisions = [1000 * step.seconds for dialogue in dialogues for step in dialogue.steps]
+        config = getattr(policy_of(name, self.settings.get(name, {})), "config", None)
+        settings = config.model_dump_json() if isinstance(config, Config) else "{}"
+        return Row(
+            name,
+            "floor" if name in _FLOORS else "ours",
+            metrics={
+                **{key: float(value.mean()) for key, value in values.items()},
+                "pairs": len(dialogues),
+                "decision_ms": float(np.median(decisions)),
+            },
+            protocol=f"{self.simulator} simulator, {self.target} pairs of the {task.method} split, candidates "
+            f"{self.candidates}, learnt in {learnt:.0f} s from {len(task.lessons.people):,} validation dialogues, "
+            f"settings {settings}",
+            fit_on=c.TRAIN,
+            intervals={
+                key: metrics.interval_over_users(value, users, self.seed, self.samples) for key, value in values.items()
+            },
+            seconds=sum(decisions) / 1000,
+            curves={_CURVE: [float(metrics.success_rate(actions, t).mean()) for t in range(1, ACTIONS + 1)]},
+        )
+
+
+class Task:
+    """Who is talked to, and what may be learnt from before."""
+
+    def __init__(self, options: ConversationSuite, source: str) -> None:
+        dataset = derive_facets(read_source(source))
+        given = len(dataset.interactions) and not dataset.interactions[c.SPLIT].null_count()
+        self.options = options
+        self.name = dataset.name
+        self.method: Method = options.split or ("given" if given else "random-by-user")
+        self.catalogue = Catalogue.from_dataset(dataset)
+        self._parts = split(dataset, self.method, seed=options.seed)
+        if not len(self.catalogue.attributes):
+            raise UserError(f"the items of {dataset.name} have no attributes to ask about: add some to its items file")
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The held-out pairs to measure on."""
+        return self._pairs(self.options.target, self.options.pairs)
+
+    def person(self, pair: Pair) -> SimulatedPerson:
+        """Who wants the target of `pair`."""
+        return SimulatedPerson(SIMULATORS[self.options.simulator], self.catalogue, pair, self.options.seed)
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """Train interactions and validation dialogues."""
+        train = self._parts.fit("train")
+        people = [self.person(pair) for pair in self._pairs("valid", self.options.lessons)]
+        graph = AttributeGraph.build(train, self.catalogue)
+        return Lessons(self.catalogue, train, graph, people, ACTIONS, self.options.candidates == "unseen")
+
+    def key(self, name: str, policy: Policy) -> str:
+        """A name for what `policy` learns here, other settings giving another one."""
+        o = self.options
+        config = getattr(policy, "config", None)
+        settings = config.model_dump_json() if isinstance(config, Config) else ""
+        parts = (self._parts.dataset.fingerprint(), self.method, o.seed, o.simulator, o.candidates, o.lessons, settings)
+        return f"{name}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
+
+    def _pairs(self, part: Literal["valid", "test"], count: int) -> list[Pair]:
+        index, attributes = self.catalogue.index, np.diff(self.catalogue.matrix.indptr)
+        targets = {
+            user: [item for item in items if attributes[index.position(item)]]
+            for user, items in self._parts.targets(part, "train").items()
+        }
+        pairs = pairs_of(targets, count, self.options.seed)
+        if not pairs:
+            raise UserError(f"the {self.method} split of {self.name} leaves no item with attributes in {part}")
+        return pairs
+
+
+def policy_of(name: str, settings: dict[str, Any]) -> Policy:
+    """A new policy of the entry-point group; `UserError` for settings that it does not take."""
+    kind = plugins.load("llmrec.policies", name)
+    if not settings:
+        return cast(Policy, kind())
+    try:
+        return cast(Policy, kind(kind.config_type(**settings)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(f"{name} cannot take the setting {place}: {first['msg']}") from None
+
+
+# --- Talking, in one process or several -------------------------------------------------------------------------------
+
+
+class _Talker:
+    """A policy that has learnt, and the task."""
+
+    def __init__(self, task: Task, name: str, folder: Path) -> None:
+        self._task = task
+        self._policy = policy_of(name, task.options.settings.get(name, {}))
+        if isinstance(self._policy, Learner):
+            self._policy = type(self._policy).load(folder, task.lessons)
+
+    def talk(self, pairs: Sequence[Pair]) -> list[Dialogue]:
+        """A dialogue for each pair."""
+        people = [self._task.person(pair) for pair in pairs]
+        return [talk(self._policy, person, begin(self._policy, self._task.lessons, person)) for person in people]
+
+
+def _talks(
+    options: ConversationSuite, source: str, task: Task, name: str, folder: Path, progress: Progress
+) -> list[Dialogue]:
+    batches = [task.pairs[start : start + _BATCH] for start in range(0, len(task.pairs), _BATCH)]
+    dialogues: list[Dialogue] = []
+    if options.processes == 1:
+        talker = _Talker(task, name, folder)
+        for batch in batches:
+            progress(name, len(dialogues), len(task.pairs))
+            dialogues += talker.talk(batch)
+        return dialogues
+    # New processes rather than forks, because the libraries below have threads that do not survive one.
+    with ProcessPoolExecutor(
+        options.processes, get_context("spawn"), _open_worker, (options.model_dump(), source, name, str(folder))
+    ) as pool:
+        for talked in pool.map(_talk_in_worker, batches):
+            dialogues += talked
+            progress(name, len(dialogues), len(task.pairs))
+    return dialogues
+
+
+_talker: _Talker
+"""Of a worker process."""
+
+
+def _open_worker(options: dict[str, Any], source: str, name: str, folder: str) -> None:
+    global _talker
+    _talker = _Talker(Task(ConversationSuite(**options), source), name, Path(folder))
+
+
+def _talk_in_worker(pairs: Sequence[Pair]) -> list[Dialogue]:
+    with threadpool_limits(1):
+        return _talker.talk(pairs)
+
+
+def _write(file: Path, told: Sequence[tuple[str, Dialogue]]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", encoding="utf-8") as out:
+            for name, dialogue in told:
+                out.write(json.dumps({"policy": name, **dialogue.to_json()}, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}; choose another --dialogues file") from error
