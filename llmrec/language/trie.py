@@ -50,6 +50,8 @@ class TokenTrie:
             ends.append(order[rows] if last else np.where(matrix[rows, level + 1] < 0, order[rows], np.int32(-1)))
             self.nodes += len(rows)
         self._tokens = np.concatenate(tokens)
+        self.largest = int(self._tokens.max())
+        """The largest token id, -1 where there are no sequences."""
         self._ends = np.concatenate(ends)
         counts = np.bincount(np.concatenate(parents), minlength=self.nodes) if parents else np.zeros(1, np.int64)
         self._first = np.empty(self.nodes + 1, np.int32)

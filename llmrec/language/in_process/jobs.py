@@ -1,0 +1,66 @@
+"""What callers hand to the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llmrec.errors import EngineError
+
+if TYPE_CHECKING:
+    from llmrec.language.in_process.model import LanguageModel
+
+Run = Callable[["LanguageModel", list[Any]], Sequence[Any]]
+
+
+@dataclass
+class Job:
+    """Something to compute for one caller."""
+
+    kind: Hashable
+    """Jobs of the same kind and adapter run together."""
+    adapter: str | None
+    prepare: Callable[[LanguageModel], Any]
+    """This job's input; what it raises concerns this job alone."""
+    run: Run | None
+    """From the inputs of jobs that run together to their results; None for a chat, whose input is a `Chat`."""
+    result: Future[Any] = field(default_factory=Future)
+    """Of a chat: only whether it could begin."""
+
+
+@dataclass
+class Chat:
+    """One answer that is being written."""
+
+    max_tokens: int
+    temperature: float
+    """0 takes the most probable token."""
+    send: Callable[[str | EngineError | None], None]
+    """Called with every piece of text, and once at the end: with None, or with what went wrong."""
+    prompt: Sequence[int] = ()
+    left: bool = False
+    """Set where nobody waits any more, from any thread."""
+    _tokens: list[int] = field(default_factory=list)
+    _sent: int = 0
+    """How many of the tokens are behind the text that has been sent."""
+
+    def take(self, token: int, model: LanguageModel) -> bool:
+        """Add a token and send the text that is complete by it; whether the answer goes on."""
+        stop = token in model.stops
+        if not stop:
+            self._tokens.append(token)
+        last = stop or len(self._tokens) >= min(self.max_tokens, model.context - len(self.prompt))
+        self._flush(model, last)
+        return not last
+
+    def _flush(self, model: LanguageModel, last: bool) -> None:
+        """Text is decoded with the tokens before it, because some tokenizers write a token by what it follows."""
+        start = max(0, self._sent - 8)
+        before = model.decode(self._tokens[start : self._sent])
+        text = model.decode(self._tokens[start:])
+        # a character of which only some bytes are there shows as U+FFFD: wait for the rest
+        if len(text) > len(before) and (last or not text.endswith("\ufffd")):
+            self.send(text[len(before) :])
+            self._sent = len(self._tokens)

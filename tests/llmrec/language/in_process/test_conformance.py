@@ -1,0 +1,21 @@
+"""The transformers: engine passes the conformance kit, in float32 on the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from llmrec.contracts import Engine
+from llmrec.language.engines import open_engine
+from llmrec.testing.engines import SameWeightsKit
+from llmrec.testing.models import Folders, TinyModel
+
+
+class TestConformance(SameWeightsKit):
+    @pytest.fixture
+    async def engine(self, tiny: TinyModel, source: Folders) -> AsyncIterator[Engine]:
+        engine = open_engine(f"transformers:{tiny.folder}?dtype=float32", adapters=source, timeout=60)
+        assert engine is not None
+        yield engine
+        await engine.aclose()
