@@ -217,7 +217,7 @@ class Assistant:
             "users": len(world.people.users),
             "recommenders": opened.recommenders,
             "search": search,
-            "language_model": {"name": language.engine.name, "state": language.state} if language else None,
+            "language_model": {"name": language.name, "state": language.state} if language else None,
         }
 
     async def upsert_items(self, rows: Sequence[Mapping[str, Any]]) -> int:

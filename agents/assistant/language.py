@@ -45,12 +45,18 @@ class Language:
         engine = open_engine(uri, timeout=timeout, adapters=adapters, folder=workspace / FOLDER)
         return cls(engine, adapters, timeout) if engine is not None else None
 
-    async def name(self) -> str:
-        """The model id of the base model; "" where only its server knows it and does not answer."""
-        if not self.engine.name and self.engine.capabilities.chat:
+    @property
+    def name(self) -> str:
+        """What the base model is called, a folder by its last part; "" while only its server knows."""
+        name = self.engine.name
+        return Path(name).name if Path(name).is_absolute() else name
+
+    async def learn_name(self) -> str:
+        """The same once its server has been asked, "" where it does not answer."""
+        if not self.name and self.engine.capabilities.chat:
             with suppress(LlmrecError):
-                await self.breaker.ask(lambda: self._hello(self._timeout), self._timeout)
-        return self.engine.name
+                await self.greet()
+        return self.name
 
     @property
     def state(self) -> str:
@@ -98,6 +104,10 @@ class Language:
             await self.breaker.start(lambda: self._hello(STARTING), STARTING)
         except LlmrecError as error:
             logger.warning("the language model does not answer, turns go on without it: %s", error)
+
+    async def greet(self) -> None:
+        """Ask for one word, as agents ask; raises what they would catch."""
+        await self.breaker.ask(lambda: self._hello(self._timeout), self._timeout)
 
     async def _hello(self, seconds: float) -> None:
         async for _ in self.engine.chat(_HELLO, max_tokens=1, timeout=seconds):

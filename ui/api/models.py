@@ -32,7 +32,7 @@ async def models_for(assistant: Assistant, embedder: str, caller: Principal) -> 
     """
     names = dict.fromkeys((MODEL, embedder), "")
     if (language := assistant.language) is not None:
-        base = await language.name()
+        base = await language.learn_name()
         names |= {base: ""} if base else {}
         adapters = [name for name in await language.stored_adapters() if _may_use(caller, name)]
         names |= dict.fromkeys((name for name in adapters if name not in names), base)
@@ -43,7 +43,7 @@ async def chat_model(assistant: Assistant, name: str, caller: Principal) -> Chat
     """The base model or the adapter of this name; `ApiError` 404 where there is none, or none for this caller."""
     language = assistant.language
     if language is not None:
-        if name == await language.name():
+        if name == await language.learn_name():
             return ChatModel(language, None)
         if _may_use(caller, name) and await language.has_adapter(name):
             return ChatModel(language, name)

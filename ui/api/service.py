@@ -39,7 +39,7 @@ def router(assistant: Assistant, settings: Settings, metrics: Metrics) -> APIRou
     async def one_model(name: str, caller: Caller) -> Response:
         found = await models_for(assistant, settings.embeddings, caller)
         if name not in found:
-            return Json(model(name, await (await chat_model(assistant, name, caller)).language.name()))  # of a plugin
+            return Json(model(name, (await chat_model(assistant, name, caller)).language.name))  # a plugin's adapter
         return Json(model(name, found[name]))
 
     @routes.get("/health", response_class=Json)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from llmrec.ui.cli.console import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, print_table, write_json
 
+if TYPE_CHECKING:
+    from llmrec.settings import Settings
+    from llmrec.workspace import Server
+
 EXTRAS = {"postgres": "psycopg", "otel": "opentelemetry.sdk", "vllm": "vllm", "train": "trl", "ray": "ray"}
+
+Status = Literal["ok", "note", "fault"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Check:
     """One finding: `fault` makes the command fail, `note` does not."""
 
     what: str
-    status: Literal["ok", "note", "fault"]
+    status: Status
     detail: str
 
 
@@ -31,8 +38,8 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(workspace: WorkspaceOption = DEFAULT_WORKSPACE, json: JsonOption = None) -> None:
-    """Check the installation, the plugins and the workspace."""
-    checks = [*_installation(), *_plugins(), *_workspace(workspace)]
+    """Check the installation, the plugins, the workspace and the language model."""
+    checks = [*_installation(), *_plugins(), *_workspace(workspace), _language(workspace)]
     if json:
         write_json([check.__dict__ for check in checks], json)
     else:
@@ -97,3 +104,47 @@ def _workspace(folder: Path) -> Iterator[Check]:
     server = workspace.server()
     yield Check("server", "ok" if server else "note", server.address if server else f"none: llmrec serve -w {folder}")
     yield _attempt("settings", lambda: f"{len(Settings.load(folder).keys)} API keys set")
+
+
+def _language(folder: Path) -> Check:
+    """What the running server says of its language model; without one, whether the model answers a word."""
+    from llmrec.errors import EngineTimeout
+    from llmrec.settings import Settings
+    from llmrec.workspace.server import find_server
+
+    what = "language model"
+    try:
+        settings = Settings.load(folder)
+        server = find_server(folder)
+        model = _served(server) if server else None
+        if model is None and not settings.llm:
+            return Check(what, "note", "none: rules and templates do its part; see the setting llm")
+        name, state = (model["name"], model["state"]) if model else asyncio.run(_ask(settings, folder))
+    except EngineTimeout as error:
+        return Check(what, "note", f"{error}: where it only has to be loaded, llmrec serve waits for it")
+    except Exception as error:  # a doctor reports every fault and goes on
+        return Check(what, "fault", f"{error}".splitlines()[0])
+    status: Status = "fault" if state.startswith("failing") else "ok" if state == "ready" else "note"
+    return Check(what, status, f"{name or 'without a name yet'}: {state}")
+
+
+def _served(server: Server) -> dict[str, str] | None:
+    import httpx
+
+    headers = {"Authorization": f"Bearer {server.token}"}
+    answer = httpx.get(f"{server.address}/health", headers=headers, trust_env=False).json()
+    model: dict[str, str] | None = answer.get("language_model")
+    return model
+
+
+async def _ask(settings: Settings, folder: Path) -> tuple[str, str]:
+    """Name and state of the settings' language model, after one word."""
+    from llmrec.agents.assistant.language import Language
+
+    language = Language.open(settings.llm, folder, settings.llm_timeout)
+    assert language is not None
+    try:
+        await language.greet()
+        return language.name, language.state
+    finally:
+        await language.aclose()

@@ -60,7 +60,9 @@ def serve(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     host: HostOption = None,
     port: PortOption = None,
-    llm: Annotated[str | None, typer.Option(help="Language model, e.g. openai:http://host:8000/v1#model.")] = None,
+    llm: Annotated[
+        str | None, typer.Option(help="Language model: transformers:MODEL, vllm:MODEL or openai:URL#MODEL.")
+    ] = None,
     state: Annotated[str | None, typer.Option(help="Conversations and memory: sqlite:FILE or postgresql://...")] = None,
     vectors: Annotated[str | None, typer.Option(help="Vectors: chroma:FOLDER or chroma+http://host:port.")] = None,
 ) -> None:
@@ -150,6 +152,8 @@ async def _serve(workspace: Workspace, settings: Settings, listener: socket.sock
             while not server.started and not running.done():  # noqa: ASYNC110 (uvicorn offers no event)
                 await asyncio.sleep(0.02)
             if server.started:
+                if assistant.language is not None:
+                    assistant.language.wake()
                 stdout.print()
                 tell(f"{assistant.name} is ready: {len(assistant.catalogue):,} items", "bold")
                 tell(f"  chat page  {address}/")

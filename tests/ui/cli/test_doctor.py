@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmrec.plugins import BrokenPlugin
+from llmrec.testing.scripted_server import Reply, ScriptedServer
 
 from .conftest import Json, Llmrec, Process
 
@@ -43,3 +44,27 @@ def test_a_damaged_workspace_is_a_fault(llmrec: Llmrec, tmp_path: Path) -> None:
     assert checks(llmrec, "-w", tmp_path / "ws", code=1)["workspace"]["status"] == "fault"
     damaged = llmrec("search", "x", "-w", tmp_path / "ws")
     assert damaged.code == 1 and damaged.err.startswith("error: ") and "Traceback" not in damaged.err
+
+
+def test_the_language_model_is_asked_where_no_server_tells(
+    llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmrec.plugins.broken", list)
+    nowhere = tmp_path / "nowhere"
+    assert "none: rules and templates" in checks(llmrec, "-w", nowhere)["language model"]["detail"]
+    with ScriptedServer([Reply("hi")], models=["first"]) as server:
+        monkeypatch.setenv("LLMREC_LLM", f"openai:{server.url}")
+        assert checks(llmrec, "-w", nowhere)["language model"] == {
+            "what": "language model",
+            "status": "ok",
+            "detail": "first: ready",
+        }
+    found = checks(llmrec, "-w", nowhere, code=1)["language model"]
+    assert found["status"] == "fault" and "cannot be reached" in found["detail"]
+    monkeypatch.setenv("LLMREC_LLM", "pigeon:post")
+    assert "'pigeon'" in checks(llmrec, "-w", nowhere, code=1)["language model"]["detail"]
+    with ScriptedServer([Reply("late", delay=5)]) as server:
+        monkeypatch.setenv("LLMREC_LLM", f"openai:{server.url}#slow")
+        monkeypatch.setenv("LLMREC_LLM_TIMEOUT", "0.5")
+        found = checks(llmrec, "-w", nowhere)["language model"]
+        assert found["status"] == "note" and "0.5 s" in found["detail"]
