@@ -29,6 +29,7 @@ bench: $(INSTALLED)  ## the speed figures of the README, one JSON file each, und
 	$(BIN)/llmrec bench retrieval --json results/retrieval.json
 	$(BIN)/llmrec bench build --json results/build.json
 	$(BIN)/llmrec bench chat --json results/chat.json
+	$(BIN)/llmrec bench beams --json results/beams.json
 
 # torch comes first and alone: its CPU build is several gigabytes smaller than what a looser request brings.
 $(BIN)/python:

@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, str] = {
     "chat": "llmrec.evals.bench.chat:ChatBench",
     "retrieval": "llmrec.evals.bench.retrieval:RetrievalBench",
     "build": "llmrec.evals.bench.build:BuildBench",
+    "beams": "llmrec.evals.bench.beams:BeamsBench",
     "filtered-search": "llmrec.evals.bench.filtered_search:FilteredSearch",
 }
 
