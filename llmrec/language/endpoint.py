@@ -15,6 +15,15 @@ RETRIES = 1
 """How often a call that failed before its first word is tried again; the deadline counts all tries."""
 
 
+class Refused(EngineError):
+    """The server does not want a request (4xx), however often it is sent."""
+
+    def __init__(self, message: str, status: int, reason: str) -> None:
+        super().__init__(message)
+        self.status, self.reason = status, reason
+        """HTTP's status, and what the server says is wrong."""
+
+
 class Endpoint:
     """One server. Close it with `aclose`."""
 
@@ -82,7 +91,7 @@ class Endpoint:
             format_["response_format"] = {"type": "json_schema", "json_schema": json_schema}
         finished = False
         with self._errors(model) as begun:
-            model = model or await self._first_model()
+            model = model or await self.first_model()
             stream: Any = await self._client.chat.completions.create(
                 model=model,
                 messages=[{"role": m.role, "content": m.content} for m in messages],  # type: ignore[misc]
@@ -104,25 +113,20 @@ class Endpoint:
         if not finished:
             raise EngineUnavailable(f"the language model at {self.url} broke off its answer")
 
-    async def post(self, path: str, body: Mapping[str, Any], *, seconds: float | None = None) -> dict[str, Any]:
-        """The JSON object that the server answers at `path` (below /v1, or absolute) to one request."""
-        import httpx
-
+    async def post(self, path: str, body: Mapping[str, Any], *, seconds: float | None = None) -> Any:
+        """What the server answers to one request: parsed JSON, or text. `path` is below /v1, or a whole address."""
         seconds = seconds or self.timeout
-        model = str(body.get("model", ""))
-        url = path if path.startswith("/") else f"/{path}"
         try:
             async with asyncio.timeout(seconds):
-                with self._errors(model):
-                    response = await self._client.post(
-                        url, body=dict(body), cast_to=httpx.Response, options={"timeout": seconds}
-                    )
-                    answer = json.loads(response.content)
+                with self._errors(str(body.get("model", ""))):
+                    return await self._client.post(path, body=dict(body), cast_to=object, options={"timeout": seconds})
         except TimeoutError:
             raise self.too_slow(seconds) from None
-        if not isinstance(answer, dict):
-            raise EngineNonsense(f"the language model at {self.url} sent no JSON object")
-        return answer
+
+    @property
+    def root(self) -> str:
+        """The server's address without the /v1 at its end."""
+        return self.url.removesuffix("/v1")
 
     async def models(self) -> list[dict[str, Any]]:
         """What the server lists at /v1/models."""
@@ -130,7 +134,8 @@ class Endpoint:
             page = await self._client.models.list()
             return [model.model_dump() for model in page.data]
 
-    async def _first_model(self) -> str:
+    async def first_model(self) -> str:
+        """The model that is asked where a call names none."""
         if not self.model:
             found = await self.models()
             if not found:
@@ -156,16 +161,15 @@ class Endpoint:
             raise EngineTimeout(f"the language model at {self.url} did not answer in time") from None
         except openai.AuthenticationError:
             raise EngineError(f"the endpoint {self.url} refuses the key: set LLMREC_LLM_KEY") from None
-        except openai.NotFoundError:
-            raise EngineError(
-                f"the endpoint {self.url} does not know the model {model!r}: name another after # in the setting"
-            ) from None
+        except openai.NotFoundError as error:
+            message = f"the endpoint {self.url} does not know the model {model!r}: name another after # in the setting"
+            raise Refused(message, 404, _reason(error)) from None
         except (openai.RateLimitError, openai.InternalServerError) as error:
             raise EngineUnavailable(f"the language model at {self.url} answered {error.status_code}") from None
         except openai.APIStatusError as error:
-            raise EngineError(
-                f"the language model at {self.url} refused the request ({error.status_code}{_reason(error)})"
-            ) from None
+            code, reason = error.status_code, _reason(error)
+            message = f"the language model at {self.url} refused the request ({code}{reason and f': {reason}'})"
+            raise Refused(message, code, reason) from None
         except openai.APIConnectionError:
             what = "broke off its answer" if begun else "cannot be reached"
             raise EngineUnavailable(f"the language model at {self.url} {what}") from None
@@ -185,7 +189,7 @@ def _reason(error: Any) -> str:
     """What the server says is wrong with a request, shortened."""
     body = error.body if isinstance(error.body, Mapping) else {}
     message = body.get("message")
-    return f": {message[:200]}" if isinstance(message, str) else ""
+    return message[:200] if isinstance(message, str) else ""
 
 
 def checked(text: str, schema: Mapping[str, Any]) -> str:

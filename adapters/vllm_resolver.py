@@ -1,0 +1,75 @@
+"""The resolver plugin inside a vLLM server: loads an adapter that llmrec has published when a request first names it.
+
+vLLM finds it by the entry-point group `vllm.general_plugins`. It does nothing unless the server's environment names
+the folder that llmrec publishes to (`LLMREC_VLLM_ADAPTERS`), as it does for servers that llmrec starts; for others see
+docs/engines.md. A name is looked up, never joined to a path as it comes.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+from llmrec.language.vllm.adapters import PUBLISHED
+from llmrec.language.vllm.target import FOLDER_VARIABLE
+
+_NAME = "llmrec adapters"
+
+
+def register() -> None:
+    """The entry point. vLLM calls it in each of its processes; names are resolved in the first one."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not folder or multiprocessing.parent_process() is not None:
+        return
+    from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+    from vllm.lora.request import LoRARequest
+    from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
+
+    class Resolver(LoRAResolver):
+        """Published adapters, by their opaque names."""
+
+        async def resolve_lora(self, base_model_name: str, lora_name: str) -> LoRARequest | None:
+            path = published(Path(folder), lora_name)
+            # vLLM gives it a number of its own
+            return None if path is None else LoRARequest(lora_name=lora_name, lora_int_id=1, lora_path=str(path))
+
+    if _NAME not in LoRAResolverRegistry.get_supported_resolvers():
+        LoRAResolverRegistry.register_resolver(_NAME, Resolver())
+        forget_locks(OpenAIServingModels)
+    # It logs each adapter that comes and goes.
+    logging.getLogger("vllm.entrypoints.openai.models.serving").setLevel(logging.ERROR)
+
+
+def published(folder: Path, name: str) -> Path | None:
+    """The folder of a published adapter, None for any other name."""
+    if not PUBLISHED.fullmatch(name):
+        return None
+    path = folder / name
+    return path if path.is_dir() and not path.is_symlink() else None
+
+
+def forget_locks(serving: Any) -> None:
+    """vLLM (0.32) keeps a lock for each name that was ever asked for; drop those of names that it does not have."""
+    resolve, unload = serving.resolve_lora, serving.unload_lora_adapter
+
+    def forget(self: Any, name: str) -> None:
+        lock = self.lora_resolver_lock.get(name)
+        if name not in self.lora_requests and lock is not None and not lock.locked():
+            del self.lora_resolver_lock[name]
+
+    async def resolve_lora(self: Any, lora_name: str) -> Any:
+        try:
+            return await resolve(self, lora_name)
+        finally:
+            forget(self, lora_name)
+
+    async def unload_lora_adapter(self: Any, request: Any) -> Any:
+        try:
+            return await unload(self, request)
+        finally:
+            forget(self, request.lora_name)
+
+    serving.resolve_lora, serving.unload_lora_adapter = resolve_lora, unload_lora_adapter

@@ -1,0 +1,33 @@
+"""JSON schemas that a model can satisfy within its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_DATA = frozenset({"enum", "const", "default", "examples"})
+"""Keys whose values are no schemas."""
+
+
+def bounded(schema: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
+    """The schema with a bound on every string and list that has none, so that an answer of `max_tokens` can end.
+
+    Whatever satisfies it satisfies the schema. Grammar alone lets a weak model write one string for ever.
+    """
+    longest = max(8, max_tokens // 4)
+
+    def walk(part: Any) -> Any:
+        if isinstance(part, list):
+            return [walk(inner) for inner in part]
+        if not isinstance(part, Mapping):
+            return part
+        changed = {key: value if key in _DATA else walk(value) for key, value in part.items()}
+        kinds = part.get("type")
+        kinds = [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else []
+        if "string" in kinds and not {"enum", "const", "pattern", "format", "maxLength"} & part.keys():
+            changed["maxLength"] = max(longest, part.get("minLength", 0))
+        if "array" in kinds and "maxItems" not in part:
+            changed["maxItems"] = max(longest // 4, part.get("minItems", 0))
+        return changed
+
+    return walk(schema)
