@@ -23,8 +23,8 @@ from llmrec.errors import UserError
 FILE = "llmrec.toml"
 PREFIX = "LLMREC_"
 ALL = "*"
-_OF_THE_COMMAND_LINE = ("workspace", "debug")
-"""Variables that the command line reads itself."""
+_READ_ELSEWHERE = ("workspace", "debug", "llm_key", "vllm_adapters")
+"""Variables that the command line, engines and the plugin inside vLLM read themselves."""
 
 
 class Limits(Config):
@@ -159,7 +159,7 @@ def _environment() -> list[tuple[str, dict[str, Any]]]:
     for variable, text in sorted(os.environ.items()):
         if variable.startswith(PREFIX):
             key, _, inner = variable.removeprefix(PREFIX).lower().partition("__")
-            if key in _OF_THE_COMMAND_LINE:
+            if key in _READ_ELSEWHERE:
                 continue
             value: Any = text
             if not inner and key in ("keys", "limits"):

@@ -74,9 +74,10 @@ def test_mistakes_in_the_environment_are_named_without_secrets(
     assert "secret" not in str(caught.value) and caught.value.__cause__ is None
 
 
-def test_variables_of_the_command_line_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_others_read_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMREC_DEBUG", "1")
     monkeypatch.setenv("LLMREC_WORKSPACE", "ws")
+    monkeypatch.setenv("LLMREC_LLM_KEY", "secret")
     assert Settings.load() == Settings()
 
 
