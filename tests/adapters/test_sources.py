@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-import re
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from llmrec.adapters import AdapterSources, AdapterStore
 from llmrec.adapters.check import CONFIG
 from llmrec.errors import UserError
 from llmrec.testing.adapters import AdapterSourceContract
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "house-styles"
 
 Install = Callable[..., None]
 
@@ -48,19 +52,27 @@ def store(tmp_path: Path) -> AdapterStore:
     return AdapterStore(tmp_path / "adapters")
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, train: Callable[..., Path]) -> Path:
+    """The plugin of the documentation, installed by pip with the adapter `formal` in it; the folder where it is."""
+    package, site = tmp_path_factory.mktemp("source") / "house-styles", tmp_path_factory.mktemp("site")
+    shutil.copytree(EXAMPLE, package)
+    shutil.copytree(train(), package / "house_styles" / "adapters" / "formal")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", site, package], check=True)
+    return site
+
+
 @pytest.fixture
-def example(install: Install, plain: Path, tmp_path: Path) -> None:
-    """The plugin of the documentation, installed with an adapter in its folder."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "adapters.md").read_text(encoding="utf-8")
-    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
-    entry = re.findall(r'```toml\n\[project.entry-points."llmrec.adapters"\]\n(.*?)```', page, re.DOTALL)[0]
-    install("house_styles", entry.replace('"', ""), code)
-    shutil.copytree(plain, tmp_path / "site" / "house_styles_data" / "formal")
+def example(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, where this process finds it."""
+    monkeypatch.syspath_prepend(installed)
+    return installed
 
 
 @pytest.mark.usefixtures("example")
 class TestContract(AdapterSourceContract):
-    known = ("style:formal", "search")
+    known = ("formal", "search")
 
     @pytest.fixture(autouse=True)
     def _fill(self, store: AdapterStore, plain: Path) -> None:
@@ -73,10 +85,32 @@ class TestContract(AdapterSourceContract):
     def test_peft_loads_the_plugins_adapter(self, base_model: torch.nn.Module) -> None:
         from peft import PeftModel
 
-        folder = self.make().resolve("style:formal")
+        folder = self.make().resolve("formal")
         assert folder is not None
         model = PeftModel.from_pretrained(copy.deepcopy(base_model), folder)
         assert "default" in model.peft_config
+
+
+def test_the_documentation_shows_the_example() -> None:
+    page = EXAMPLE.parents[1].joinpath("adapters.md").read_text(encoding="utf-8")
+    assert f"```python\n{(EXAMPLE / 'house_styles' / '__init__.py').read_text(encoding='utf-8')}```" in page
+    project = (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
+    assert f"```toml\n{project[project.index('[project.entry-points') :]}```" in page
+
+
+_USE = """
+import sys
+from llmrec.adapters import AdapterSources, AdapterStore
+print(AdapterSources(AdapterStore(sys.argv[1])).resolve("formal"))
+"""
+
+
+def test_another_process_uses_the_installed_package(installed: Path, store: AdapterStore) -> None:
+    command = [sys.executable, "-c", _USE, str(store.folder)]
+    found = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, text=True, check=True
+    )
+    assert Path(found.stdout.strip()) == installed / "house_styles" / "adapters" / "formal", found.stderr
 
 
 def test_the_store_comes_first_then_plugins_by_name(
