@@ -182,6 +182,26 @@ Prompt = str | Sequence[int]
 """A text, or the ids of its tokens."""
 
 
+class Ending(str):
+    """An empty text, by which an engine that knows tells after the last delta how its answer ended."""
+
+    finish: Literal["stop", "length"]
+    """`length`: it was cut off at `max_tokens`."""
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+    def __new__(
+        cls,
+        finish: Literal["stop", "length"] = "stop",
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+    ) -> Self:
+        """Numbers that are not known are None."""
+        ending = super().__new__(cls)
+        ending.finish, ending.prompt_tokens, ending.completion_tokens = finish, prompt_tokens, completion_tokens
+        return ending
+
+
 @runtime_checkable
 class Engine(Protocol):
     """One language model, in process or served. Failures raise the `EngineError` family, never anything else."""
@@ -201,7 +221,8 @@ class Engine(Protocol):
         adapter: str | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[str]:
-        """Text deltas. With `schema` (a JSON schema), they join to JSON that satisfies it, or `EngineNonsense`."""
+        """Text deltas; the last may be an `Ending`. With `schema` (a JSON schema), they join to JSON that satisfies it,
+        or `EngineNonsense`."""
         ...
 
     async def score(

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from llmrec.contracts import Message
+from llmrec.contracts import Ending, Message
 from llmrec.errors import EngineError, EngineNonsense, EngineTimeout, EngineUnavailable
 
 RETRIES = 1
@@ -47,7 +47,7 @@ class Endpoint:
         timeout: float | None = None,  # noqa: ASYNC109  (it covers a stream, not one await)
         options: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[str]:
-        """Text deltas; with a schema the answer comes in one piece, after it has been checked.
+        """Text deltas and an `Ending`; with a schema the answer comes in one piece, after it has been checked.
 
         A caller that stops iterating (or is cancelled) closes the connection, so that the server stops too. `options`:
         more keys of the request's body, where the server has some of its own.
@@ -75,6 +75,7 @@ class Endpoint:
             await answer.aclose()
         if schema is not None:
             yield checked("".join(pieces), schema)
+            yield pieces[-1]
 
     async def _answer(
         self,
@@ -89,7 +90,7 @@ class Endpoint:
         if schema is not None:
             json_schema = {"name": "answer", "schema": dict(schema), "strict": True}
             format_["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-        finished = False
+        finish = usage = None
         with self._errors(model) as begun:
             model = model or await self.first_model()
             stream: Any = await self._client.chat.completions.create(
@@ -104,14 +105,17 @@ class Endpoint:
             begun.append(True)
             try:
                 async for chunk in stream:
+                    usage = chunk.usage or usage  # of servers that send it, or were asked to
                     for choice in (chunk.choices or [])[:1]:
-                        finished = finished or choice.finish_reason is not None
+                        finish = choice.finish_reason or finish
                         if choice.delta is not None and choice.delta.content:
                             yield choice.delta.content
             finally:
                 await stream.close()
-        if not finished:
-            raise EngineUnavailable(f"the language model at {self.url} broke off its answer")
+            if finish is None:
+                raise EngineUnavailable(f"the language model at {self.url} broke off its answer")
+            counts = (usage.prompt_tokens, usage.completion_tokens) if usage else ()
+            yield Ending("length" if finish == "length" else "stop", *counts)
 
     async def post(self, path: str, body: Mapping[str, Any], *, seconds: float | None = None) -> Any:
         """What the server answers to one request: parsed JSON, or text. `path` is below /v1, or a whole address."""

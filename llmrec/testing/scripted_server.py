@@ -39,6 +39,8 @@ class Reply:
     body: str | None = None
     """Send exactly this instead of a well-formed answer."""
     finish: str = "stop"
+    usage: tuple[int, int] | None = None
+    """Tokens of prompt and answer that a stream tells in its last chunk."""
 
 
 Script = Callable[[dict[str, Any]], Reply]
@@ -120,6 +122,10 @@ class ScriptedServer:
                 yield _event(_chunk(body, {"role": "assistant", "content": piece}, None))
                 await asyncio.sleep(reply.pause)
             yield _event(_chunk(body, {}, reply.finish))
+            if reply.usage is not None:
+                counts = dict(zip(("prompt_tokens", "completion_tokens"), reply.usage, strict=True))
+                usage = {**counts, "total_tokens": sum(reply.usage)}
+                yield _event({**_chunk(body, {}, None), "choices": [], "usage": usage})
             yield "data: [DONE]\n\n"
             ended = True
         finally:

@@ -21,6 +21,7 @@ from llmrec.errors import (
     MissingExtra,
     NotSupported,
     StateError,
+    UnknownAdapter,
     UnknownName,
     UserError,
     VectorStoreError,
@@ -86,6 +87,8 @@ def from_exception(error: BaseException) -> ApiError:
             return ApiError(503, str(error), code="unavailable", headers={"retry-after": "1"})
         case EngineTimeout():
             return ApiError(504, str(error), code="engine_timeout")
+        case UnknownAdapter():
+            return ApiError(404, str(error), param="model", code="model_not_found")
         case NotSupported():
             return ApiError(501, str(error), code="not_supported")
         case EngineError():

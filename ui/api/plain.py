@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response, StreamingResponse
 
-from llmrec.contracts import Message
+from llmrec.contracts import Ending, Message
 from llmrec.ui.api.errors import ApiError, Json, from_exception
 from llmrec.ui.api.metrics import Metrics
 from llmrec.ui.api.models import ChatModel
@@ -38,10 +38,10 @@ async def answer(model: ChatModel, body: ChatRequest, head: Mapping[str, Any], m
         chunks = _chunks(messages, head, first, deltas, body.wants_usage, metrics)
         return StreamingResponse(chunks, media_type="text/event-stream", headers=STREAM_HEADERS)
     async with aclosing(deltas):
-        text = "".join([delta async for delta in deltas])
-    message = {"role": "assistant", "content": text, "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    return Json({**head, "object": "chat.completion", "choices": [choice], "usage": _usage(messages, text)})
+        texts = [delta async for delta in deltas]
+    message = {"role": "assistant", "content": "".join(texts), "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _ending(texts).finish}
+    return Json({**head, "object": "chat.completion", "choices": [choice], "usage": _usage(messages, texts)})
 
 
 async def _chunks(
@@ -66,11 +66,12 @@ async def _chunks(
             delta = first
             while delta is not None:
                 texts.append(delta)
-                yield chunk({"content": delta})
+                if delta:
+                    yield chunk({"content": delta})
                 delta = await anext(deltas, None)
-        yield chunk({}, "stop")
+        yield chunk({}, _ending(texts).finish)
         if with_usage:
-            yield line({**head, "choices": [], "usage": _usage(messages, "".join(texts))})
+            yield line({**head, "choices": [], "usage": _usage(messages, texts)})
         yield b"data: [DONE]\n\n"
     except Exception as error:
         yield line(from_exception(error).body)
@@ -78,8 +79,17 @@ async def _chunks(
         metrics.streams.dec()
 
 
-def _usage(messages: list[Message], text: str) -> dict[str, int]:
-    asked, answered = words(*(message.content for message in messages)), words(text)
+def _ending(texts: Sequence[str]) -> Ending:
+    """How an answer ended, as far as the engine told."""
+    return texts[-1] if texts and isinstance(texts[-1], Ending) else Ending()
+
+
+def _usage(messages: Sequence[Message], texts: Sequence[str]) -> dict[str, int]:
+    """Tokens where the engine counted them, else words."""
+    ending = _ending(texts)
+    asked, answered = ending.prompt_tokens, ending.completion_tokens
+    if asked is None or answered is None:
+        asked, answered = words(*(message.content for message in messages)), words("".join(texts))
     return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
 
 

@@ -136,6 +136,17 @@ def test_its_stream_has_openais_shape(serve_language: Serve) -> None:
         assert all(chunk.usage is None for chunk in client.chat.completions.create(**asked))
 
 
+def test_how_it_ended_and_what_it_took_are_the_engines(serve_language: Serve) -> None:
+    with ScriptedServer([Reply("one two three", finish="length", usage=(70, 30)), Reply("one")]) as scripted:
+        client = client_of(serve_language(f"openai:{scripted.url}#{MODEL}"))
+        whole = client.chat.completions.create(model=MODEL, messages=HELLO, max_tokens=3)
+        assert whole.choices[0].finish_reason == "length" and whole.usage is not None
+        assert (whole.usage.prompt_tokens, whole.usage.completion_tokens, whole.usage.total_tokens) == (70, 30, 100)
+        whole = client.chat.completions.create(model=MODEL, messages=HELLO)
+        assert whole.choices[0].finish_reason == "stop" and whole.usage is not None
+        assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (1, 1), "words, where it does not tell"
+
+
 def test_deltas_are_not_kept_back(serve_language: Serve) -> None:
     with ScriptedServer([Reply("x" * 400, pause=0.3)]) as scripted:
         client = client_of(serve_language(f"openai:{scripted.url}#{MODEL}"))
