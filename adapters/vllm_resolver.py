@@ -1,8 +1,8 @@
-"""The resolver plugin inside a vLLM server: loads an adapter that llmrec has published when a request first names it.
+"""The plugin inside a vLLM server: loads an adapter that llmrec has published when a request first names it.
 
 vLLM finds it by the entry-point group `vllm.general_plugins`. It does nothing unless the server's environment names
 the folder that llmrec publishes to (`LLMREC_VLLM_ADAPTERS`), as it does for servers that llmrec starts; for others see
-docs/engines.md. A name is looked up, never joined to a path as it comes.
+docs/engines.md. On a CPU it also puts `vllm_cpu` in the place of vLLM's own LoRA.
 """
 
 from __future__ import annotations
@@ -17,13 +17,23 @@ from llmrec.language.vllm.adapters import PUBLISHED
 from llmrec.language.vllm.target import FOLDER_VARIABLE
 
 _NAME = "llmrec adapters"
+_LORA_ON_CPU = "llmrec.adapters.vllm_cpu.LoRAOnCPU"
 
 
 def register() -> None:
-    """The entry point. vLLM calls it in each of its processes; names are resolved in the first one."""
+    """The entry point. vLLM calls it in each of its processes."""
     folder = os.environ.get(FOLDER_VARIABLE)
-    if not folder or multiprocessing.parent_process() is not None:
+    if not folder:
         return
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        type(current_platform).get_punica_wrapper = classmethod(lambda platform: _LORA_ON_CPU)
+    if multiprocessing.parent_process() is None:  # the API process, where names are resolved
+        _resolve_names(Path(folder))
+
+
+def _resolve_names(folder: Path) -> None:
     from vllm.entrypoints.openai.models.serving import OpenAIServingModels
     from vllm.lora.request import LoRARequest
     from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
@@ -32,14 +42,14 @@ def register() -> None:
         """Published adapters, by their opaque names."""
 
         async def resolve_lora(self, base_model_name: str, lora_name: str) -> LoRARequest | None:
-            path = published(Path(folder), lora_name)
+            path = published(folder, lora_name)
             # vLLM gives it a number of its own
             return None if path is None else LoRARequest(lora_name=lora_name, lora_int_id=1, lora_path=str(path))
 
     if _NAME not in LoRAResolverRegistry.get_supported_resolvers():
         LoRAResolverRegistry.register_resolver(_NAME, Resolver())
         forget_locks(OpenAIServingModels)
-    # It logs each adapter that comes and goes.
+    # vLLM logs each adapter that comes and goes.
     logging.getLogger("vllm.entrypoints.openai.models.serving").setLevel(logging.ERROR)
 
 

@@ -211,6 +211,9 @@ class VLLMEngine:
                 f"the engine of {self.name or endpoint.url} serves no adapters: it has no source of them, or its "
                 "server no folder (vllm:http://host:port?adapters=<folder>)"
             )
+        if self._attached is not None and self._limits.base is None:
+            listed = {model["id"]: model for model in await endpoint.models()}
+            self._limits = Limits(listed.get(await endpoint.first_model(), {}).get("root"))
         folder = await pool.run(find, self._source, adapter, self._limits)
         try:
             async with self._on_shelf().using(folder) as name:
