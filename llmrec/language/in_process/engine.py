@@ -93,6 +93,7 @@ class TransformersEngine:
                 except TimeoutError:
                     raise self._late() from None
                 if piece is None:
+                    yield chat.ending()
                     break
                 if isinstance(piece, EngineError):
                     raise piece

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from llmrec.contracts import Ending
 from llmrec.errors import EngineError
 
 if TYPE_CHECKING:
@@ -42,18 +43,24 @@ class Chat:
     prompt: Sequence[int] = ()
     left: bool = False
     """Set where nobody waits any more, from any thread."""
+    stopped: bool = False
+    """Whether the model ended it."""
     _tokens: list[int] = field(default_factory=list)
     _sent: int = 0
     """How many of the tokens are behind the text that has been sent."""
 
     def take(self, token: int, model: LanguageModel) -> bool:
         """Add a token and send the text that is complete by it; whether the answer goes on."""
-        stop = token in model.stops
-        if not stop:
+        self.stopped = token in model.stops
+        if not self.stopped:
             self._tokens.append(token)
-        last = stop or len(self._tokens) >= min(self.max_tokens, model.context - len(self.prompt))
+        last = self.stopped or len(self._tokens) >= min(self.max_tokens, model.context - len(self.prompt))
         self._flush(model, last)
         return not last
+
+    def ending(self) -> Ending:
+        """How it ended; the token that ends an answer counts."""
+        return Ending("stop" if self.stopped else "length", len(self.prompt), len(self._tokens) + self.stopped)
 
     def _flush(self, model: LanguageModel, last: bool) -> None:
         """Text is decoded with the tokens before it, because some tokenizers write a token by what it follows."""
