@@ -35,7 +35,12 @@ _DECODING = {
     "frequency_penalty": 0.0,
 }
 """Said with every request: a server that runs already may have other defaults."""
-_CHAT = {**_DECODING, "add_generation_prompt": True, "chat_template_kwargs": {"enable_thinking": False}}
+_CHAT = {
+    **_DECODING,
+    "add_generation_prompt": True,
+    "chat_template_kwargs": {"enable_thinking": False},
+    "stream_options": {"include_usage": True},
+}
 _ONE_TOKEN = {**_DECODING, "max_tokens": 1, "temperature": 0.0, "ignore_eos": True, "return_tokens_as_token_ids": True}
 _ATTACHED_BOUND = 64
 """Adapters that stay loaded in a server that runs already; how many it has room for is not known."""
