@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -105,22 +105,33 @@ def _schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any] | No
     if not isinstance(schema, Mapping):
         message = "response_format is of type text, json_object, or json_schema with its json_schema.schema"
         raise ApiError(400, message, param="response_format")
-    _refuse(schema)
     import jsonschema
+    import referencing.jsonschema as drafts
+    from referencing import Registry, Resource
+    from referencing.exceptions import Unresolvable
 
     try:
         jsonschema.validators.validator_for(schema).check_schema(schema)
+        resource: Resource[Any] = Resource.from_contents(schema, default_specification=drafts.DRAFT202012)
+        resolver = Registry().with_resource("", resource).resolver()
+        for reference in _references(schema):
+            resolver.lookup(reference)
     except jsonschema.SchemaError as error:
         raise ApiError(400, f"the JSON schema is not valid: {error.message}", param="response_format") from None
+    except Unresolvable as error:
+        raise ApiError(400, f"the JSON schema has nothing at {error.ref}", param="response_format") from None
     return schema
 
 
-def _refuse(part: Any) -> None:
-    """Answers are checked here: no pattern, which could take for ever, and nothing that would be fetched."""
+def _references(part: Any) -> Iterator[str]:
+    """The references in a schema. As answers are checked here, it may have none to elsewhere, which would be fetched,
+    and no pattern, which could take for ever."""
     if isinstance(part, Mapping):
         if isinstance(part.get("pattern"), str) or "patternProperties" in part:
             raise ApiError(400, "the JSON schema must not have patterns", param="response_format")
-        if not all(str(part.get(key, "#")).startswith("#") for key in ("$ref", "$dynamicRef")):
-            raise ApiError(400, "the references of the JSON schema must begin with #", param="response_format")
+        for reference in (part[key] for key in ("$ref", "$dynamicRef") if isinstance(part.get(key), str)):
+            if not reference.startswith("#"):
+                raise ApiError(400, "the references of the JSON schema must begin with #", param="response_format")
+            yield reference
     for inner in part.values() if isinstance(part, Mapping) else part if isinstance(part, list) else ():
-        _refuse(inner)
+        yield from _references(inner)

@@ -46,7 +46,7 @@ class Breaker:
         """
         if self._starting:
             raise EngineUnavailable("the language model is still starting")
-        if self._clock() < self._rests_until:
+        if self._failures and self._clock() < self._rests_until:
             left = math.ceil(self._rests_until - self._clock())
             raise EngineUnavailable(f"the language model is left alone for {left} s more, because {self._reason}")
         return await self._call(call, seconds)

@@ -190,6 +190,10 @@ def test_a_schema_is_kept(serve_language: Serve) -> None:
         with pytest.raises(openai.InternalServerError, match="not what was asked for") as caught:
             client.chat.completions.create(**asked, response_format=form)
         assert caught.value.status_code == 502
+        nested = {"$defs": {"n": SCHEMA}, "$ref": "#/$defs/n", "type": "object"}
+        form["json_schema"]["schema"] = nested  # type: ignore[index]
+        with pytest.raises(openai.InternalServerError, match="not what was asked for"):
+            client.chat.completions.create(**asked, response_format=form)
         answer = client.chat.completions.create(**asked, response_format={"type": "json_object"})
         assert json.loads(answer.choices[0].message.content or "") == {"m": 1}
 
@@ -199,6 +203,7 @@ def test_a_schema_is_kept(serve_language: Serve) -> None:
     [
         ({"type": "nonsense"}, "not valid"),
         ({"$ref": "http://127.0.0.1:1/schema"}, "begin with #"),
+        ({"$defs": {"a": {}}, "properties": {"a": {"$ref": "#/$defs/b"}}}, "nothing at /$defs/b"),
         ({"properties": {"a": {"type": "string", "pattern": "(a+)+$"}}}, "patterns"),
         ("text", "json_schema.schema"),
     ],
