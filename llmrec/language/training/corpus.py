@@ -31,8 +31,8 @@ _WINDOW = 30
 
 @dataclass(frozen=True)
 class Corpus:
-    """Shuffled documents. Nothing in `train` tells of an item or user that `validation` is about: the texts, reviews and
-    searches of those items and the histories, reviews and searches of those users are in `validation` alone."""
+    """Shuffled documents. Of some items and users only `validation` tells: it alone has their texts, histories, reviews
+    and searches, and no history in `train` names such an item."""
 
     train: list[Document]
     validation: list[Document]

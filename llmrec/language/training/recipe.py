@@ -77,8 +77,8 @@ def train_from_scratch(
 ) -> Report:
     """A tokenizer and a model of a preset from the text of `dataset`, into `folder`.
 
-    `tokens` to read, by default the preset's; or `minutes` to train. Raises `UserError` for an unknown preset, a dataset
-    without text, and a folder that holds something else.
+    `tokens` to read, by default the preset's; or `minutes` to train. Raises `UserError` for an unknown preset, a
+    dataset without text, and a folder that holds something else.
     """
     from transformers import GenerationConfig, Qwen3ForCausalLM
 
@@ -292,9 +292,11 @@ class _Training:
         if self.lora is not None:
             self.model.save_pretrained(self.folder, save_embedding_layers=False)
             (self.folder / "README.md").unlink(missing_ok=True)  # an empty form
-            return
-        self.model.save_pretrained(self.folder)
-        self.tokenizer.save_pretrained(self.folder)
+        else:
+            self.model.save_pretrained(self.folder)
+            self.tokenizer.save_pretrained(self.folder)
+        for weights in self.folder.glob("*.safetensors"):
+            weights.chmod(0o644)  # safetensors lets only the owner read
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
