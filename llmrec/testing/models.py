@@ -122,12 +122,12 @@ class Reference:
 
         self._folder, self._adapters = folder, adapters
         self._models: dict[str | None, Any] = {}
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Tokens of a chat up to where the answer begins."""
         chat = [{"role": m.role, "content": m.content} for m in messages]
-        return self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+        return list(self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False))
 
     def tokens(self, text: str) -> list[int]:
         """Tokens of a plain text."""

@@ -67,7 +67,7 @@ class Adapters:
 
         self._check(folder)
         name = f"a{next(self._numbers)}"
-        options = {"is_trainable": False, "autocast_adapter_dtype": False, "low_cpu_mem_usage": True}
+        options: dict[str, Any] = {"is_trainable": False, "autocast_adapter_dtype": False, "low_cpu_mem_usage": True}
         with torch.inference_mode(False):  # or its tensors could never be switched on and off again
             try:
                 if self._peft is None:
@@ -77,7 +77,9 @@ class Adapters:
                     self._peft.load_adapter(str(folder), name, torch_device=device, **options)
             except Exception as error:
                 log.debug("cannot load the adapter %s", folder, exc_info=True)
-                if self._peft is not None and name in self._peft.peft_config:
+                if self._peft is None:
+                    self._unwrap()
+                elif name in self._peft.peft_config:
                     self._peft.delete_adapter(name)
                 raise EngineError(f"the adapter in {folder} cannot be loaded ({type(error).__name__})") from None
             self._peft.base_model.disable_adapter_layers()
@@ -98,19 +100,28 @@ class Adapters:
             raise UnknownAdapter(f"the adapter in {folder} is no LoRA adapter: train one")
         trained = str(config.get("base_model_name_or_path") or "")
         # Folders move, so their last part has to do: a hub name's, or the hash of a workspace's artefact.
-        misfit = bool(trained) and Path(trained).name != Path(self._model.name).name
+        fits = bool(shapes) and (not trained or Path(trained).name == Path(self._model.name).name)
+        ranks = {config.get("r"), *(config.get("rank_pattern") or {}).values()}
         for name, shape in shapes.items():
             side = next((side for side in _SIDES if name.endswith(side)), "")
-            module = self._module(name.removeprefix("base_model.model.").removesuffix(side)) if side else None
-            if module is None:
-                misfit = True
-            elif isinstance(module, torch.nn.Linear):
-                misfit = misfit or shape[_SIDES[side]] != module.weight.shape[_SIDES[side]]
-        if misfit or not shapes:
+            module = self._module(name.removeprefix("base_model.model.").removesuffix(side))
+            fits = fits and bool(side) and len(shape) == 2 and shape[1 - _SIDES[side]] in ranks and module is not None
+            if fits and isinstance(module, torch.nn.Linear):
+                fits = shape[_SIDES[side]] == module.weight.shape[_SIDES[side]]
+        if not fits:
             raise UnknownAdapter(
                 f"the adapter in {folder} does not fit the model {self._model.name}: it was trained on "
-                f"{trained or 'another model'}"
+                f"{trained or 'another model'}, or is damaged"
             )
+
+    def _unwrap(self) -> None:
+        """Put the model's own modules back where wrapping it broke off in the middle."""
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        model = self._model.model
+        for name, module in list(model.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                model.set_submodule(name, module.get_base_layer())
 
     def _module(self, name: str) -> torch.nn.Module | None:
         """The base model's module of this name, whether it is wrapped by now or not."""

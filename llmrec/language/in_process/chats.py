@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from llmrec.language.in_process.jobs import Chat
-from llmrec.language.in_process.model import Context, LanguageModel
+from llmrec.language.in_process.model import Context, LanguageModel, by_length
 
 
 class Chats:
@@ -21,13 +21,14 @@ class Chats:
 
     def join(self, chats: Sequence[Chat]) -> None:
         """Read the prompts of new chats."""
-        context = Context(self._model, [chat.prompt for chat in chats])
-        if self._context is None:
-            self._context, self._next = context, context.last
-        else:
-            self._next = torch.cat([self._next, context.last])
-            self._context.join(context)
-        self.chats += chats
+        for rows in by_length([chat.prompt for chat in chats], self._model.rows):
+            context = Context(self._model, [chats[row].prompt for row in rows])
+            if self._context is None:
+                self._context, self._next = context, context.last
+            else:
+                self._next = torch.cat([self._next, context.last])
+                self._context.join(context)
+            self.chats += [chats[row] for row in rows]
 
     def step(self) -> None:
         """One more token for each; chats that end, or that nobody waits for, free their place."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -61,7 +62,7 @@ def has_fast_bfloat16() -> bool:
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
-def _check(model: torch.nn.Module, name: str) -> None:
+def _check(model: Any, name: str) -> None:
     """Decoding here packs branches behind a prompt, which needs attention to all of it and positions to be told."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer

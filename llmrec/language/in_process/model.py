@@ -85,11 +85,7 @@ class LanguageModel:
 
     def chat_prompt(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of a chat up to where the answer begins, by the tokenizer's template where it has one."""
-        # What people wrote must not end their turn and begin another.
-        special = [token for token in self.tokenizer.all_special_tokens if token]
-        texts = [message.content for message in messages]
-        for token in special:
-            texts = [text.replace(token, "") for text in texts]
+        texts = [self._without_special(message.content) for message in messages]
         if self.tokenizer.chat_template is None:
             lines = [f"{message.role}: {text}\n" for message, text in zip(messages, texts, strict=True)]
             return self.prompt("".join(lines) + "assistant:")
@@ -101,6 +97,13 @@ class LanguageModel:
         except Exception as error:  # templates raise what they like, for roles that they do not know, for example
             raise EngineError(f"the chat template of {self.name} refuses these messages: {error}") from None
         return self.prompt(tokens)
+
+    def _without_special(self, text: str) -> str:
+        """What people wrote must not end their turn and begin another."""
+        while found := [token for token in self.tokenizer.all_special_tokens if token and token in text]:
+            for token in found:  # again and again, because taking one out may put another together
+                text = text.replace(token, "")
+        return text
 
     def forward(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: Any) -> Tensor:
         """float32 logits (b, n, vocabulary) of tokens (b, n) at positions (b, n); mask: (b, n, cached + n), added."""
@@ -140,15 +143,16 @@ class Context:
         from transformers import DynamicCache
 
         self._model = model
-        self.cache = DynamicCache(config=model.model.config)
+        self.cache: Any = DynamicCache(config=model.model.config)
         ids, lengths = model.pad(prompts)
         self.positions = lengths - 1
         """(b,) where the next token of each row is."""
         self.last = ids.gather(1, self.positions[:, None])
         """(b, 1) the last token of each prompt."""
-        columns = ids.shape[1] - 1
-        if columns:
-            model.last_hidden(ids[:, :columns], self.cache)
+        columns = max(
+            1, ids.shape[1] - 1
+        )  # at least one, though it be hidden, so that there is a cache to pad and join
+        model.last_hidden(ids[:, :columns], self.cache)
         padding = torch.arange(columns, device=model.device) >= self.positions[:, None]
         self.mask = torch.zeros(padding.shape, dtype=model.dtype, device=model.device)
         self.mask = self.mask.masked_fill(padding, model.hidden)[:, None]

@@ -75,7 +75,10 @@ def _score(model: LanguageModel, packs: Sequence[Pack]) -> list[list[float]]:
     offsets = np.zeros((many, longest), np.int64)
     branch = np.full((many, longest), -2)  # the continuation that a token belongs to; -1 the prompt, -2 padding
     branch[:, 0] = -1
-    rows, columns, targets, owners = [], [], [], []
+    rows: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
+    owners: list[int] = []
     for row, (prompt, group) in enumerate(packs):
         ids[row, 0] = prompt[-1]
         at = 1

@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,19 @@ class Worker:
     # --- in the thread ------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        try:
+            self._compute()
+        finally:
+            self.close()  # also where something went wrong that nothing here foresees
+            closed = EngineError(f"the engine of {self._target.model} was closed")
+            self._end(self._drain(), closed)
+            running = [chat for chats in self._running.values() for chat in chats.chats]
+            for chat in [*running, *(chat for _, chat in self._waiting)]:
+                chat.send(closed)
+            self._model = self._adapters = None
+            self._running, self._waiting = {}, deque()
+
+    def _compute(self) -> None:
         import torch
 
         # `llmrec serve` lets other computations have one thread each; this one may have all cores.
@@ -95,12 +109,6 @@ class Worker:
                 self._take(self._drain())
                 self._admit()
                 self._step()
-        closed = EngineError(f"the engine of {self._target.model} was closed")
-        self._end(self._drain(), closed)
-        for chat in [chat for _, chat in self._waiting] + [c for chats in self._running.values() for c in chats.chats]:
-            chat.send(closed)
-        self._model = self._adapters = None
-        self._running, self._waiting = {}, deque()
 
     def _drain(self) -> list[Job]:
         jobs = []
@@ -122,9 +130,11 @@ class Worker:
         groups: defaultdict[tuple[Hashable, Path | None], list[tuple[Job, Any]]] = defaultdict(list)
         for job in jobs:
             try:
-                groups[job.kind, self._folder(job.adapter)].append((job, job.prepare(model)))
+                kind, given = (job.kind, self._folder(job.adapter)), job.prepare(model)
             except Exception as error:
-                job.result.set_exception(self._mapped(error))
+                self._end([job], self._mapped(error))
+            else:
+                groups[kind].append((job, given))
         for (_, folder), group in groups.items():
             run = group[0][0].run
             if run is None:
@@ -143,6 +153,8 @@ class Worker:
 
     def _admit(self) -> None:
         """Begin chats that wait, as far as there is room."""
+        from llmrec.language.in_process.chats import Chats
+
         room = CHATS - sum(len(chats.chats) for chats in self._running.values())
         new: defaultdict[Path | None, list[Chat]] = defaultdict(list)
         while self._waiting and room > 0:
@@ -151,12 +163,14 @@ class Worker:
                 new[folder].append(chat)
                 room -= 1
         for folder, chats in new.items():
-            self._with_chats(folder, lambda running, chats=chats: running.join(chats), chats)
+            self._with_chats(folder, partial(Chats.join, chats=chats), chats)
 
     def _step(self) -> None:
         """One more token for every chat."""
+        from llmrec.language.in_process.chats import Chats
+
         for folder in list(self._running):
-            self._with_chats(folder, lambda running: running.step(), self._running[folder].chats)
+            self._with_chats(folder, Chats.step, self._running[folder].chats)
 
     def _with_chats(self, folder: Path | None, act: Callable[[Chats], None], chats: Sequence[Chat]) -> None:
         """Do something to the chats of one adapter; if it fails, they all end."""

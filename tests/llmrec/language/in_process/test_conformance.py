@@ -15,7 +15,7 @@ from llmrec.testing.models import Folders, TinyModel
 class TestConformance(SameWeightsKit):
     @pytest.fixture
     async def engine(self, tiny: TinyModel, source: Folders) -> AsyncIterator[Engine]:
-        engine = open_engine(f"transformers:{tiny.folder}?dtype=float32", adapters=source, timeout=60)
+        engine = open_engine(f"transformers:{tiny.folder}?dtype=float32", adapters=source, timeout=200)
         assert engine is not None
         yield engine
         await engine.aclose()

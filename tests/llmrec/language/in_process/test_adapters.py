@@ -1,0 +1,195 @@
+"""Adapters in process: how many stay, what does not fit, what is removed while it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from llmrec.errors import EngineError, NotSupported, UnknownAdapter, UserError
+from llmrec.language.in_process import worker
+from llmrec.language.in_process.engine import TransformersEngine
+from llmrec.testing.engines import ASK, chat
+from llmrec.testing.models import Folders, TinyModel, make_tiny_model
+
+from .conftest import Open
+
+
+def loaded(engine: TransformersEngine) -> list[Path]:
+    assert engine._worker._adapters is not None
+    return list(engine._worker._adapters._loaded)
+
+
+def copies(tiny: TinyModel, source: Folders, folder: Path, count: int) -> list[str]:
+    """Adapters a0, a1, ... by turns like `warm` and `cold`, each in a folder of its own."""
+    for number in range(count):
+        kind = tiny.adapters["warm" if number % 2 == 0 else "cold"]
+        source.folders[f"a{number}"] = Path(shutil.copytree(kind, folder / f"a{number}"))
+    return [f"a{number}" for number in range(count)]
+
+
+async def test_as_many_as_are_kept_the_least_used_goes(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "KEPT_ADAPTERS", 3)
+    base = await engine.score("a", ["b", "c"])
+    names = copies(tiny, source, tmp_path, 5)
+    for name in names[:3]:
+        await engine.score("a", ["b"], adapter=name)
+    await engine.score("a", ["b"], adapter="a0")
+    assert [folder.name for folder in loaded(engine)] == ["a1", "a2", "a0"]
+    for name in names[3:]:
+        await engine.score("a", ["b"], adapter=name)
+    assert [folder.name for folder in loaded(engine)] == ["a0", "a3", "a4"]
+    model = engine._worker._model
+    assert model is not None
+    tensors = [name for name, _ in model.model.named_parameters() if ".lora_A." in name]
+    assert len(tensors) == 3 * 4  # of two layers' q and v
+    assert await engine.score("a", ["b", "c"]) == base  # to the last bit
+
+
+async def test_ten_thousand_names_take_the_room_of_a_few(
+    engine: TransformersEngine, tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each name is a folder of its own to the engine; PEFT's loading is left out after the first, as it is slow."""
+    monkeypatch.setattr(worker, "KEPT_ADAPTERS", 4)
+    await engine.score("a", ["b"], adapter="warm")
+    adapters = engine._worker._adapters
+    assert adapters is not None
+    deleted = []
+    monkeypatch.setattr(adapters._peft, "load_adapter", lambda folder, name, **_: None)
+    monkeypatch.setattr(adapters._peft, "delete_adapter", deleted.append)
+    monkeypatch.setattr(adapters, "_check", lambda folder: None)
+    for number in range(10_000):
+        adapters._make_room([])
+        adapters._load(Path(f"/nowhere/{number}"))
+    assert len(adapters) == 4
+    assert len(deleted) == len(set(deleted)) == 10_001 - 4
+
+
+async def test_loading_and_dropping_leaves_nothing(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "KEPT_ADAPTERS", 2)
+    names = copies(tiny, source, tmp_path, 20)
+
+    async def use(some: list[str]) -> int:
+        for name in some:
+            await engine.score("a", ["b"], adapter=name)
+        gc.collect()
+        return sum(type(thing) in (torch.Tensor, torch.nn.Parameter) for thing in gc.get_objects())
+
+    few = await use(names[:8])
+    assert await use(names[8:]) <= few
+
+
+async def test_nothing_is_said_that_people_need_not_know(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "KEPT_ADAPTERS", 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in copies(tiny, source, tmp_path, 4):
+            assert await chat(engine, adapter=name)
+
+
+async def test_an_adapter_goes_on_that_is_removed_while_it_answers(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "KEPT_ADAPTERS", 1)
+    copies(tiny, source, tmp_path, 4)
+    expected = await chat(engine, max_tokens=80, adapter="warm")
+    stream = engine.chat(ASK, max_tokens=80, adapter="a0")
+    text = await anext(stream)
+    shutil.rmtree(source.folders.pop("a0"))
+    for name in ("a1", "a3", "a2"):  # more than are kept: the one in use stays nevertheless
+        await engine.score("a", ["b"], adapter=name)
+    text += "".join([piece async for piece in stream])
+    assert text == expected
+    with pytest.raises(UnknownAdapter, match="no adapter 'a0'"):
+        await chat(engine, adapter="a0")
+    await engine.score("a", ["b"], adapter="a1")
+    assert len(loaded(engine)) == 1
+
+
+async def test_many_adapters_at_once(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path
+) -> None:
+    names = copies(tiny, source, tmp_path, 18)
+    warm, cold = [await chat(engine, max_tokens=12, adapter=name) for name in ("warm", "cold")]
+    texts = await asyncio.gather(*(chat(engine, max_tokens=12, adapter=name) for name in names))
+    assert texts == [warm, cold] * 9
+    await chat(engine, adapter="warm")
+    assert len(loaded(engine)) <= worker.KEPT_ADAPTERS
+
+
+async def test_what_does_not_fit_is_said_and_changes_nothing(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path
+) -> None:
+    before = await engine.score("a", ["b", "c"])
+    wide = make_tiny_model(tmp_path / "other", width=192)
+    good = json.loads((tiny.adapters["warm"] / "adapter_config.json").read_text())
+
+    def broken(name: str, original: Path = tiny.adapters["warm"], **changes: object) -> Path:
+        folder = source.folders[name] = Path(shutil.copytree(original, tmp_path / name))
+        (folder / "adapter_config.json").write_text(json.dumps(good | changes))
+        return folder
+
+    broken("wide", wide.adapters["warm"])
+    broken("foreign", base_model_name_or_path="somebody/else")
+    broken("prefix", peft_type="PREFIX_TUNING")
+    broken("rank", r=4)
+    broken("modules", target_modules=["no_such_module"])
+    (broken("cut") / "adapter_model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    (broken("json") / "adapter_config.json").write_text("[]")
+    pickled = broken("pickled")
+    (pickled / "adapter_model.safetensors").unlink()
+    torch.save({}, pickled / "adapter_model.bin")
+    source.folders["gone"] = tmp_path / "gone"
+    broken("pattern", alpha_pattern={"(": 1})  # PEFT itself stumbles over it, in the middle of its work
+    for first in (True, False):  # before the model has ever been wrapped, and afterwards
+        for name in ("wide", "foreign", "prefix", "rank", "modules", "cut", "json", "pickled", "gone", "pattern"):
+            with pytest.raises(EngineError, match="adapter"):
+                await engine.score("a", ["b"], adapter=name)
+            assert await engine.score("a", ["b", "c"]) == before
+        assert await engine.score("a", ["b", "c"], adapter="warm") != before
+        assert await engine.score("a", ["b", "c"]) == before
+        assert loaded(engine) == [tiny.adapters["warm"]] or not first
+
+
+async def test_a_source_that_fails_or_refuses_is_an_engine_error(opened: Open) -> None:
+    class Refusing:
+        def resolve(self, name: str) -> Path | None:
+            raise UserError("it is damaged") if name == "damaged" else RuntimeError("disk on fire")
+
+    engine = opened(adapters=Refusing())
+    for name, words in (("damaged", "it is damaged"), ("fire", "disk on fire")):
+        with pytest.raises(UnknownAdapter, match=words):
+            await chat(engine, adapter=name)
+    assert await chat(engine)
+
+
+async def test_without_a_source_there_are_no_adapters(opened: Open) -> None:
+    engine = opened(adapters=None)
+    assert not engine.capabilities.adapters
+    for call in (chat(engine, adapter="warm"), engine.encode(["a"], adapter="warm")):
+        with pytest.raises(NotSupported):
+            await call
+
+
+async def test_every_call_takes_an_adapter(engine: TransformersEngine) -> None:
+    from llmrec.language.trie import TokenTrie
+
+    trie = TokenTrie([[5, 6], [7, 8]])
+    plain, warm = [await engine.beam("a b", trie, 2, adapter=name) for name in (None, "warm")]
+    assert dict(plain) != dict(warm)
+    vectors = [(await engine.encode(["the sea"], adapter=name))[0] for name in (None, "warm", "cold", None)]
+    assert np.array_equal(vectors[0], vectors[3])
+    assert not np.allclose(vectors[0], vectors[1]) and not np.allclose(vectors[1], vectors[2])
