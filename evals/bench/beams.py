@@ -67,7 +67,7 @@ class BeamsBench(Config):
                 elif name == "in-process":
                     rows.append(asyncio.run(self._engine(name, f"transformers:{work.model}?dtype={work.dtype}", work)))
                 elif importlib.util.find_spec("vllm"):
-                    rows.append(asyncio.run(self._engine(name, f"vllm:{work.model}", work)))
+                    rows.append(asyncio.run(self._engine(name, f"vllm:{work.model}?dtype={work.dtype}", work)))
         generate = next((row.metrics["items_per_second"] for row in rows if row.name == "hf-generate"), None)
         if generate is not None:
             rows = [_with_ratio(row, generate) if "items_per_second" in row.metrics else row for row in rows]
