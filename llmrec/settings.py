@@ -60,7 +60,8 @@ class Settings(Config):
     """All settings of a workspace's server and commands. Keys never appear in `repr`, dumps or messages."""
 
     llm: str = ""
-    """`transformers:<path>`, `vllm:<path or name>`, `openai:<base URL>`; "" works without a language model."""
+    """`transformers:<path>`, `vllm:<path or name>`, `openai:<base URL>`; "" is the workspace's own model where it has
+    one (`llmrec train language`), "none" works without a language model."""
     embeddings: str = "minilm"
     vectors: str = ""
     """`chroma+http://host:port`; "" is the store that the build wrote into the workspace."""

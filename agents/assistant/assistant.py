@@ -19,6 +19,7 @@ from llmrec.agents.assistant import recommend as picking
 from llmrec.agents.assistant.language import Language
 from llmrec.agents.assistant.live import FEEDBACK, Live, event_kind
 from llmrec.agents.assistant.opened import Opened
+from llmrec.agents.assistant.training import own_model
 from llmrec.agents.conversation.conversation import Conversations
 from llmrec.agents.conversation.understanding import Understanding
 from llmrec.agents.memory import Event, Feedback, MemoryEntry, StateStore
@@ -48,10 +49,13 @@ class Assistant:
         self.settings = settings
         self.language = language
         """The language model, None where there is none."""
+        self.training = ""
+        """What is trained beside this, and how far it is, for `health`; whoever trains writes it."""
         self._live, self._store = live, store
         self._conversations = Conversations(store)
         self._switching: asyncio.Task[None] | None = None
         self._next_switch = 0.0
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(cls, workspace: Workspace | Path | str, settings: Settings | None = None) -> Self:
@@ -69,7 +73,7 @@ class Assistant:
             if not settings.state:
                 view.state_folder  # noqa: B018 (makes it)
             store = await StateStore.open(settings.state_uri(view.path))
-            language = await _language(settings, view.path)
+            language = await _language(settings, view)
             live = await Live.open(opened, store, _understanding(settings, language))
         except BaseException:
             opened.close()
@@ -85,6 +89,9 @@ class Assistant:
         if self._switching is not None:
             await asyncio.wait([self._switching])
         await self._live.retire()
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         if self.language is not None:
             await self.language.aclose()
         await self._store.aclose()
@@ -218,6 +225,7 @@ class Assistant:
             "recommenders": opened.recommenders,
             "search": search,
             "language_model": {"name": language.name, "state": language.state} if language else None,
+            "training": self.training,
         }
 
     async def upsert_items(self, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -299,46 +307,66 @@ class Assistant:
 
     @asynccontextmanager
     async def _current(self) -> AsyncGenerator[Live]:
-        """The live workspace with all changes applied; begins to switch where it has been built anew."""
+        """The live workspace with all changes applied."""
+        self.keep_up()
+        async with self._live as live:
+            await live.refresh(self._store)
+            yield live
+
+    def keep_up(self) -> None:
+        """Begin to switch where the workspace has been built anew; every turn does this."""
         if self._switching is None and self._live.opened.workspace.changed():
             now = time.monotonic()
             if now >= self._next_switch:
                 self._next_switch = now + _SWITCH_PAUSE
                 self._switching = asyncio.create_task(self._switch())
-        async with self._live as live:
-            await live.refresh(self._store)
-            yield live
 
     async def _switch(self) -> None:
         """Open the new build while turns go on with the old one, then use it."""
-        old = self._live
+        old, before, language = self._live, self.language, self.language
         try:
             view = await asyncio.to_thread(Workspace.open, old.opened.workspace.path)
+            if not self.settings.llm and own_model(view) != own_model(old.opened.workspace):
+                language = await _language(self.settings, view)
             opened = await asyncio.to_thread(Opened.open, view, self.settings)
-            new = await Live.open(opened, self._store, _understanding(self.settings, self.language))
+            new = await Live.open(opened, self._store, _understanding(self.settings, language))
             try:
                 await new.world.search.wait()
             except LlmrecError:
                 await new.retire()
                 raise
-            self._live = new
+            self._live, self.language = new, language
+            if language is not None and language is not before:
+                language.wake()
             await old.retire()
         except LlmrecError as error:
             logger.warning("the workspace was built anew but cannot be used, the old one goes on: %s", error)
         finally:
+            unused = before if self.language is language else language
+            if unused is not None and unused is not self.language:
+                self._leaving.add(task := asyncio.create_task(self._leave(unused)))
+                task.add_done_callback(self._leaving.discard)
             self._switching = None
 
+    async def _leave(self, language: Language) -> None:
+        """Close a language model once all who asked it have their answer."""
+        try:
+            await asyncio.sleep(self.settings.llm_timeout)
+        finally:
+            await language.aclose()
 
-async def _language(settings: Settings, workspace: Path) -> Language | None:
-    """The language model of the settings."""
-    if not settings.llm:
-        return None
-    return await asyncio.to_thread(Language.open, settings.llm, workspace, settings.llm_timeout)
+
+async def _language(settings: Settings, workspace: Workspace) -> Language | None:
+    """The language model of the settings, else the workspace's own."""
+    uri, timeout = settings.llm, settings.llm_timeout
+    if not uri and (own := own_model(workspace)) is not None:
+        return await asyncio.to_thread(Language.open, own.uri, workspace.path, timeout, own.name, own.instructed)
+    return await asyncio.to_thread(Language.open, uri, workspace.path, timeout)
 
 
 def _understanding(settings: Settings, language: Language | None) -> Callable[[Catalogue], Understanding]:
     """How messages about a catalogue are read."""
-    if language is None:
+    if language is None or not language.instructed:
         return Understanding
     return lambda catalogue: Understanding(
         catalogue, language.engine, timeout=settings.llm_timeout, breaker=language.breaker

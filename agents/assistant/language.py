@@ -27,15 +27,19 @@ _HELLO = (Message("user", "Hello"),)
 class Language:
     """One engine for all turns and requests. Agents ask it through `breaker`; plain chat goes straight to it."""
 
-    def __init__(self, engine: Engine, adapters: AdapterSources, timeout: float) -> None:
-        """`timeout`: seconds for one answer."""
-        self.engine, self.adapters = engine, adapters
+    def __init__(
+        self, engine: Engine, adapters: AdapterSources, timeout: float, name: str = "", instructed: bool = True
+    ) -> None:
+        """`timeout`: seconds for one answer; `name`: what the model is called, where the engine does not know;
+        `instructed`: whether agents may ask it by instructions."""
+        self.engine, self.adapters, self.instructed = engine, adapters, instructed
+        self._name = name
         self.breaker = Breaker()
         self._timeout = timeout
         self._waking: asyncio.Task[None] | None = None
 
     @classmethod
-    def open(cls, uri: str, workspace: Path, timeout: float) -> Self | None:
+    def open(cls, uri: str, workspace: Path, timeout: float, name: str = "", instructed: bool = True) -> Self | None:
         """The language model behind a URI with the adapters of the workspace in this folder; None for "".
 
         Cheap: what takes long happens at the first call. Raises `UserError` for a URI that cannot be read,
@@ -43,12 +47,12 @@ class Language:
         """
         adapters = AdapterSources(AdapterStore(workspace / "adapters"))
         engine = open_engine(uri, timeout=timeout, adapters=adapters, folder=workspace / FOLDER)
-        return cls(engine, adapters, timeout) if engine is not None else None
+        return cls(engine, adapters, timeout, name, instructed) if engine is not None else None
 
     @property
     def name(self) -> str:
         """What the base model is called, a folder by its last part; "" while only its server knows."""
-        name = self.engine.name
+        name = self._name or self.engine.name
         return Path(name).name if Path(name).is_absolute() else name
 
     async def learn_name(self) -> str:

@@ -20,6 +20,8 @@ from llmrec.settings import Settings
 from llmrec.workspace import BuildReport, Step, StepContext, StepReport, Workspace
 
 DATASET, CATALOGUE, PRIOR = "data/dataset", "data/catalogue", "conversation/prior"
+LANGUAGE = "language/model"
+"""The workspace's own language model, which `llmrec train` makes and a build keeps."""
 ABOUT = "about.json"
 """In the dataset's artefact: its name."""
 _PLAIN_NAMES = ("data", "dataset", "export")
@@ -76,7 +78,7 @@ def build_workspace(
     progress("reading the data", 0, 1)
     dataset = read_dataset(data)
     with Workspace.create(workspace) as built:
-        report = built.build(workspace_steps(dataset, dataset_name(data), settings), progress, rebuild)
+        report = built.build(workspace_steps(dataset, dataset_name(data), settings), progress, rebuild, keep=[LANGUAGE])
     return Built(report, dataset.warnings)
 
 

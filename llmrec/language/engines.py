@@ -17,7 +17,7 @@ KEY_VARIABLES = ("LLMREC_LLM_KEY", "OPENAI_API_KEY")
 def open_engine(
     uri: str, *, timeout: float = 20.0, adapters: AdapterSource | None = None, folder: Path | None = None
 ) -> Engine | None:
-    """The engine behind a URI, or None for "": everything works without one.
+    """The engine behind a URI, or None for "" and "none": everything works without one.
 
     `transformers:<path or hub name>`: in process. `vllm:<path or hub name>`: a server that the engine starts, or
     `vllm:<base url>`: one that runs. `openai:<base url>[#model]`: any compatible endpoint; without a model, the first
@@ -26,7 +26,7 @@ def open_engine(
 
     Raises `UserError` for a URI that cannot be read.
     """
-    if not uri:
+    if uri in ("", "none"):
         return None
     scheme, colon, target = uri.partition(":")
     if not colon or not target:

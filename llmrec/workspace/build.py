@@ -65,9 +65,15 @@ class BuildReport:
 
 
 def build_steps(
-    workspace: Path, old: Manifest, ordered: Sequence[Step], forced: Collection[str], progress: Progress
+    workspace: Path,
+    old: Manifest,
+    ordered: Sequence[Step],
+    forced: Collection[str],
+    kept: Mapping[str, Pointer],
+    progress: Progress,
 ) -> tuple[Manifest, list[StepReport]]:
-    """Build or find every artefact and point the manifest to them. The caller holds the writer's lock."""
+    """Build or find every artefact and point the manifest to them and to those that are `kept`. The caller holds the
+    writer's lock."""
     shutil.rmtree(workspace / TEMPORARY, ignore_errors=True)
     hashes = artefact_hashes(ordered)
     folders: dict[str, Path] = {}
@@ -88,9 +94,9 @@ def build_steps(
         reports.append(StepReport(step.name, status, time.perf_counter() - started, peak_mb()))
     pointers = {
         name: Pointer(folder=folder.relative_to(workspace).as_posix(), record=record_digest(folder))
-        for name, folder in sorted(folders.items())
+        for name, folder in folders.items()
     }
-    manifest = Manifest(artefacts=pointers)
+    manifest = Manifest(artefacts=dict(sorted({**kept, **pointers}.items())))
     if manifest != old:
         write_manifest(workspace, manifest)
     progress("done", len(ordered), len(ordered))

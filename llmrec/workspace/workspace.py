@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,22 +136,31 @@ class Workspace:
     # --- Writing ------------------------------------------------------------------------------------------------------
 
     def build(
-        self, steps: Sequence[Step], progress: Progress = no_progress, rebuild: bool | Collection[str] = False
+        self,
+        steps: Sequence[Step],
+        progress: Progress = no_progress,
+        rebuild: bool | Collection[str] = False,
+        *,
+        keep: bool | Collection[str] = False,
+        patience: float = 0.0,
     ) -> building.BuildReport:
-        """Make the workspace hold exactly the artefacts of `steps`, and remove versions that nobody uses any more.
+        """Make the workspace hold the artefacts of `steps`, and remove versions that nobody uses any more.
 
         What is complete already is reused, also from a build that was killed; what is damaged is built again, as are
-        the artefacts named in `rebuild` (all, where it is True). Until the end the workspace is what it was before,
-        and it stays that where a step fails.
+        the artefacts named in `rebuild` (all, where it is True). Other artefacts go, except those named in `keep` (all
+        stay, where it is True). Until the end the workspace is what it was before, and it stays that where a step
+        fails. `patience`: seconds to wait for another process that writes.
         """
         ordered = in_order(steps)
         names = {step.name for step in ordered}
         forced = names if rebuild is True else set(rebuild or ())
         if unknown := forced - names:
             raise UnknownName(f"cannot rebuild {', '.join(sorted(unknown))}: the steps are {', '.join(sorted(names))}")
-        with _writing(self.path), saying_disk_full(self.path, "building"):
+        with _writing(self.path, patience), saying_disk_full(self.path, "building"):
             old = read_manifest(self.path)
-            _, reports = building.build_steps(self.path, old, ordered, forced, progress)
+            wanted = old.artefacts.keys() if keep is True else set(keep or ())
+            kept = {name: old.artefacts[name] for name in old.artefacts if name in wanted - names}
+            _, reports = building.build_steps(self.path, old, ordered, forced, kept, progress)
             self._read()
             removed = building.prune(self.path, self._manifest)
         return building.BuildReport(tuple(reports), tuple(removed))
@@ -204,11 +214,19 @@ def _lease(path: Path, manifest: Manifest) -> Lease | None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold the writer's lock."""
+    deadline = time.monotonic() + patience
     try:
         with saying_disk_full(path, "locking the workspace"):
-            lock = FileLock(path / _LOCK)
+            while True:
+                try:
+                    lock = FileLock(path / _LOCK)
+                    break
+                except HeldError:
+                    if time.monotonic() >= deadline:
+                        raise
+                time.sleep(0.1)
     except HeldError as held:
         pid = held.holder.get("pid", "unknown")
         raise WorkspaceError(f"the workspace {path} is being written by process {pid}: wait until it ends") from None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -183,6 +186,21 @@ def test_artefacts_of_steps_that_are_gone_are_removed_and_precious_things_kept(t
             Step(f"{kind}/x", build=writes("x"))
 
 
+def test_artefacts_of_other_steps_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    own = Step("language/model", build=writes("trained"))
+    with Workspace.create(tmp_path) as workspace:
+        workspace.build(chain())
+        workspace.build([own], keep=True)
+        assert workspace.names == ["kind/a", "kind/b", "kind/c", "language/model"]
+        folder = workspace.artefact("language/model")
+        workspace.build(chain(a=1), keep=["language/model", "no/such"])
+        assert workspace.artefact("language/model") == folder and (folder / "out.txt").read_text() == "trained"
+        assert workspace.verify() == []
+        workspace.build([replace(own, version=2)], keep=["kind/a"])
+        assert workspace.names == ["kind/a", "language/model"], "a step replaces what is kept of its name"
+        assert workspace.artefact("language/model") != folder
+
+
 @pytest.mark.parametrize("name", ["ease", "a/b/c", "../a", "A/b", "a/", "/a", "a/..", ".tmp/x"])
 def test_names_of_steps_are_safe_paths(name: str) -> None:
     with pytest.raises(ValueError, match="kind/name"):
@@ -310,6 +328,21 @@ def test_one_process_writes_at_a_time(tmp_path: Path) -> None:
 
         workspace.build([Step("kind/a", build=build_inside)])
         workspace.build(chain())
+
+
+def test_a_patient_writer_waits_for_the_other(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path) as workspace, Workspace.create(tmp_path) as other, ThreadPoolExecutor() as pool:
+        begun = threading.Event()
+
+        def slow(context: StepContext) -> None:
+            begun.set()
+            time.sleep(0.3)
+
+        building = pool.submit(workspace.build, [Step("kind/slow", build=slow)])
+        assert begun.wait(10)
+        other.build([Step("kind/b", build=writes("b"))], keep=True, patience=60)
+        building.result()
+        assert other.names == ["kind/b", "kind/slow"], "kept is what is there when its turn comes"
 
 
 def test_a_server_is_found_and_a_second_one_refused(tmp_path: Path) -> None:
