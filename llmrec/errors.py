@@ -63,6 +63,15 @@ class EngineNonsense(EngineError):
     """The server answered with something that is not what was asked for."""
 
 
+class EngineRefused(EngineError):
+    """The engine takes this request in no way, however often it is sent: its prompt is too long, for example."""
+
+    def __init__(self, message: str, status: int = 400, reason: str = "") -> None:
+        super().__init__(message)
+        self.status, self.reason = status, reason
+        """HTTP's status, and what a server says is wrong."""
+
+
 class UnknownAdapter(EngineError):
     """No source has an adapter of this name, or what it has does not fit the engine's model."""
 

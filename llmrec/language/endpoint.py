@@ -9,19 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from llmrec.contracts import Ending, Message
-from llmrec.errors import EngineError, EngineNonsense, EngineTimeout, EngineUnavailable
+from llmrec.errors import EngineError, EngineNonsense, EngineRefused, EngineTimeout, EngineUnavailable
 
 RETRIES = 1
 """How often a call that failed before its first word is tried again; the deadline counts all tries."""
-
-
-class Refused(EngineError):
-    """The server does not want a request (4xx), however often it is sent."""
-
-    def __init__(self, message: str, status: int, reason: str) -> None:
-        super().__init__(message)
-        self.status, self.reason = status, reason
-        """HTTP's status, and what the server says is wrong."""
 
 
 class Endpoint:
@@ -167,13 +158,13 @@ class Endpoint:
             raise EngineError(f"the endpoint {self.url} refuses the key: set LLMREC_LLM_KEY") from None
         except openai.NotFoundError as error:
             message = f"the endpoint {self.url} does not know the model {model!r}: name another after # in the setting"
-            raise Refused(message, 404, _reason(error)) from None
+            raise EngineRefused(message, 404, _reason(error)) from None
         except (openai.RateLimitError, openai.InternalServerError) as error:
             raise EngineUnavailable(f"the language model at {self.url} answered {error.status_code}") from None
         except openai.APIStatusError as error:
             code, reason = error.status_code, _reason(error)
             message = f"the language model at {self.url} refused the request ({code}{reason and f': {reason}'})"
-            raise Refused(message, code, reason) from None
+            raise EngineRefused(message, code, reason) from None
         except openai.APIConnectionError:
             what = "broke off its answer" if begun else "cannot be reached"
             raise EngineUnavailable(f"the language model at {self.url} {what}") from None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from llmrec.errors import EngineTimeout, EngineUnavailable, LlmrecError
+from llmrec.errors import EngineRefused, EngineTimeout, EngineUnavailable, LlmrecError, NotSupported
 
 T = TypeVar("T")
 
@@ -73,6 +73,9 @@ class Breaker:
         except (EngineTimeout, EngineUnavailable) as error:
             self._reason = str(error)
             self._failed(begun)
+            raise
+        except (EngineRefused, NotSupported):  # of this call, not of the model
+            self._reason, self._failures, self._answered = "", 0, True
             raise
         except LlmrecError as error:
             self._reason, self._failures = str(error), 0

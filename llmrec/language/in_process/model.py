@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from llmrec.contracts import Message
-from llmrec.errors import EngineError
+from llmrec.errors import EngineError, EngineRefused
 
 PREFILL_TOKENS = 16_384
 """Tokens of one forward pass over prompts, padding included."""
@@ -62,7 +62,7 @@ class LanguageModel:
         tokens = self.tokens(prompt, special=True) if isinstance(prompt, str) else [int(token) for token in prompt]
         tokens = self._known(tokens or [self.start])
         if len(tokens) + room > self.context:
-            raise EngineError(
+            raise EngineRefused(
                 f"the prompt has {len(tokens)} tokens, too many for {self.name}, which reads {self.context}: shorten it"
             )
         return tokens

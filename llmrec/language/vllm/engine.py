@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from llmrec import pool
 from llmrec.contracts import AdapterSource, Capabilities, Message, Prompt
-from llmrec.errors import EngineError, EngineNonsense, EngineTimeout, NotSupported, UnknownAdapter
-from llmrec.language.endpoint import Endpoint, Refused
+from llmrec.errors import EngineError, EngineNonsense, EngineRefused, EngineTimeout, NotSupported, UnknownAdapter
+from llmrec.language.endpoint import Endpoint
 from llmrec.language.engines import key_from_environment
 from llmrec.language.trie import TokenTrie
 from llmrec.language.vllm import search
@@ -223,7 +223,7 @@ class VLLMEngine:
         try:
             async with self._on_shelf().using(folder) as name:
                 yield name
-        except Refused as error:
+        except EngineRefused as error:
             if error.status == 404 or "could not be loaded" in error.reason:
                 raise UnknownAdapter(
                     f"the adapter {adapter!r} does not fit the model {self.name}: the server cannot load it"

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmrec.acts import ActKind
+from llmrec.acts import Act, ActKind
 from llmrec.agents.assistant import Assistant
+from llmrec.contracts import Capabilities, Message
+from llmrec.errors import (
+    EngineError,
+    EngineNonsense,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnavailable,
+    LlmrecError,
+    NotSupported,
+    UnknownAdapter,
+    WorkspaceError,
+)
 from llmrec.settings import Settings
 from llmrec.testing.scripted_server import MODEL, Reply, ScriptedServer
-from llmrec.turn import TurnRequest
+from llmrec.turn import Turn, TurnRequest
 
 
 @pytest.fixture
@@ -98,8 +111,6 @@ async def test_a_server_that_is_not_there(with_model: Callable[..., Any]) -> Non
 
 
 async def test_clicks_need_no_reading(with_model: Callable[..., Any]) -> None:
-    from llmrec.acts import Act
-
     with ScriptedServer(lambda body: Reply(json.loads(body["messages"][-1]["content"])["draft"])) as server:
         async with with_model(server) as assistant:
             turn = await assistant.turn(TurnRequest(acts=[Act(kind=ActKind.RESULTS)]))
@@ -115,3 +126,117 @@ async def test_the_key_reaches_neither_answer_nor_trace(
             turn = await assistant.turn(TurnRequest(text="show me results"))
     assert server.keys[0] == "Bearer sk-very-secret"
     assert "sk-very-secret" not in turn.model_dump_json()
+
+
+# --- Engines of other abilities, and down for longer ------------------------------------------------------------------
+
+
+class Scripted:
+    """An engine that says the draft in other words, or fails."""
+
+    name = "scripted"
+
+    def __init__(self, capabilities: Capabilities, error: Exception | None = None) -> None:
+        self.capabilities, self.error = capabilities, error
+        self.asked: list[Sequence[Message]] = []
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def chat(self, messages: Sequence[Message], **_: Any) -> AsyncIterator[str]:
+        self.asked.append(messages)
+        await self.held.wait()
+        if self.error is not None:
+            raise self.error
+        if messages[0].role == "system":
+            yield "Well then. " + json.loads(messages[-1].content)["draft"]
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.fixture
+def with_engine(
+    demo_workspace: Path, state_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Scripted], Any]:
+    @asynccontextmanager
+    async def opened(engine: Scripted) -> AsyncIterator[Assistant]:
+        monkeypatch.setattr("llmrec.agents.assistant.language.open_engine", lambda *_, **__: engine)
+        settings = state_settings.model_copy(update={"llm": "scripted:it", "llm_timeout": 5.0})
+        async with await Assistant.open(demo_workspace, settings) as assistant:
+            yield assistant
+
+    return opened
+
+
+def stages(turn: Turn) -> dict[str, str]:
+    return {stage.name: stage.detail for stage in turn.trace}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineError("it refuses the key"),
+        EngineTimeout("it is too slow"),
+        EngineUnavailable("it is out of reach"),
+        EngineNonsense("it talks nonsense"),
+        NotSupported("it cannot do that"),
+        EngineRefused("it reads no more than ten words"),
+        UnknownAdapter("it has no such adapter"),
+        WorkspaceError("its files are damaged"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_fails_the_turn_is_answered_and_says_so(with_engine: Any, error: LlmrecError) -> None:
+    async with with_engine(Scripted(Capabilities(structured=True), error)) as assistant:
+        read = await assistant.turn(TurnRequest(text="show me results"))
+        assert [act.kind for act in read.acts] == [ActKind.RESULTS] and len(read.items) == 10
+        assert stages(read)["understand"] == f"results (rules: {error})"
+        assert stages(read)["say"] == "templates: the language model has just failed"
+    async with with_engine(Scripted(Capabilities(structured=True), error)) as assistant:
+        clicked = await assistant.turn(TurnRequest(acts=[Act(kind=ActKind.RESULTS)]))
+        assert clicked.text == read.text and stages(clicked)["say"] == f"templates: {error}"
+        state = "ready" if isinstance(error, NotSupported | EngineRefused) else f"failing: {error}"
+        assert assistant.health()["language_model"] == {"name": "scripted", "state": state}
+
+
+async def test_without_structured_output_it_only_rewords(with_engine: Any) -> None:
+    async with with_engine(engine := Scripted(Capabilities())) as assistant:
+        turn = await assistant.turn(TurnRequest(text="show me results"))
+        assert stages(turn)["understand"] == "results (rules)" and stages(turn)["say"] == "language-model"
+        assert turn.text.startswith("Well then. ") and len(engine.asked) == 1
+
+
+async def test_without_chat_it_has_no_part_in_a_turn(with_engine: Any) -> None:
+    async with with_engine(engine := Scripted(Capabilities(chat=False, score=True))) as assistant:
+        turn = await assistant.turn(TurnRequest(text="show me results"))
+        assert stages(turn)["understand"] == "results (rules)" and stages(turn)["say"] == "templates"
+        assert not engine.asked and assistant.health()["language_model"]["state"] == "not asked yet"
+
+
+async def test_a_server_that_never_answers_costs_one_turn_its_timeout(with_model: Callable[..., Any]) -> None:
+    with ScriptedServer(lambda _: Reply("{}", delay=3.0)) as server:
+        async with with_model(server, patience=0.5) as assistant:
+            first = await assistant.turn(TurnRequest(text="show me results"))
+            asked = len(server.requests)
+            others = [await assistant.turn(TurnRequest(text="show me results")) for _ in range(3)]
+            assert len(server.requests) == asked
+            assert assistant.health()["language_model"]["state"].startswith("failing: ")
+            assert assistant.health()["ready"]
+    assert "left alone" not in stages(first)["understand"]
+    for turn in others:
+        assert turn.items and "(rules: the language model is left alone for " in stages(turn)["understand"]
+
+
+async def test_while_it_is_loaded_turns_do_without_it(with_engine: Any) -> None:
+    engine = Scripted(Capabilities())
+    engine.held.clear()
+    async with with_engine(engine) as assistant:
+        assistant.language.wake()
+        await asyncio.sleep(0)
+        turn = await assistant.turn(TurnRequest(text="show me results"))
+        assert stages(turn)["say"] == "templates: the language model is still starting"
+        assert assistant.health()["language_model"]["state"] == "starting"
+        engine.held.set()
+        await asyncio.sleep(0.01)
+        assert assistant.health()["language_model"]["state"] == "ready"
+        assert stages(await assistant.turn(TurnRequest(text="show me results")))["say"] == "language-model"

@@ -223,8 +223,14 @@ def test_a_schema_that_cannot_be_used_is_a_mistake(
 
 @pytest.mark.parametrize(
     ("reply", "status"),
-    [(Reply(status=500), 502), (Reply(status=401), 502), (Reply("late", delay=5), 504), (Reply(body="no JSON"), 502)],
-    ids=["error", "key refused", "too slow", "malformed"],
+    [
+        (Reply(status=500), 502),
+        (Reply(status=401), 502),
+        (Reply(status=404), 502),
+        (Reply("late", delay=5), 504),
+        (Reply(body="no JSON"), 502),
+    ],
+    ids=["error", "key refused", "unknown there", "too slow", "malformed"],
 )
 def test_what_fails_before_the_first_word_has_its_status(serve_language: Serve, reply: Reply, status: int) -> None:
     with ScriptedServer([reply]) as scripted:
@@ -233,6 +239,14 @@ def test_what_fails_before_the_first_word_has_its_status(serve_language: Serve, 
             answer = httpx.post(server.url + CHAT, json={"model": MODEL, "messages": HELLO, "stream": stream})
             assert answer.status_code == status, answer.text
             assert answer.json()["error"]["type"] == "server_error"
+
+
+def test_what_its_server_refuses_is_the_clients_mistake(serve_language: Serve) -> None:
+    with ScriptedServer([Reply(status=400)]) as scripted:
+        server = serve_language(f"openai:{scripted.url}#{MODEL}")
+        answer = httpx.post(server.url + CHAT, json={"model": MODEL, "messages": HELLO})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "engine_refused")
+        assert "as the script says" in answer.json()["error"]["message"] and len(scripted.requests) == 1
 
 
 def test_what_an_engine_cannot_do_is_501(serve_language: Serve, parrot: Parrot) -> None:
