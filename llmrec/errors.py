@@ -71,6 +71,11 @@ class EngineRefused(EngineError):
         self.status, self.reason = status, reason
         """HTTP's status, and what a server says is wrong."""
 
+    @property
+    def mistake(self) -> bool:
+        """Whether something is wrong with the request itself, rather than with the key or the model's name."""
+        return self.status in (400, 413, 422)
+
 
 class UnknownAdapter(EngineError):
     """No source has an adapter of this name, or what it has does not fit the engine's model."""

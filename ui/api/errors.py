@@ -32,8 +32,6 @@ from llmrec.errors import (
 logger = logging.getLogger("llmrec.api")
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_MISTAKES = (400, 413, 422)
-"""What a language model's server says to a request that is wrong; another refusal is not the client's."""
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -94,7 +92,7 @@ def from_exception(error: BaseException) -> ApiError:
             logger.warning("%s", error)  # it names folders
             message = "this adapter is gone, or does not fit the language model: the server's log says which"
             return ApiError(404, message, param="model", code="model_not_found")
-        case EngineRefused() if error.status in _MISTAKES:
+        case EngineRefused(mistake=True):
             return ApiError(400, str(error), code="engine_refused")
         case NotSupported():
             return ApiError(501, str(error), code="not_supported")

@@ -74,11 +74,10 @@ class Breaker:
             self._reason = str(error)
             self._failed(begun)
             raise
-        except (EngineRefused, NotSupported):  # of this call, not of the model
-            self._reason, self._failures, self._answered = "", 0, True
-            raise
         except LlmrecError as error:
-            self._reason, self._failures = str(error), 0
+            of_the_call = isinstance(error, NotSupported) or (isinstance(error, EngineRefused) and error.mistake)
+            self._reason, self._failures = "" if of_the_call else str(error), 0
+            self._answered = True
             raise
         self._reason, self._failures, self._answered = "", 0, True
         return result
