@@ -157,3 +157,16 @@ def test_stages_show_while_it_works(renderer: Renderer) -> None:
 def test_the_bar_stays_inside(renderer: Renderer, left: int) -> None:
     width = renderer.side(left, []).split("width:")[1].split("%")[0]
     assert 0 <= float(width) <= 100
+
+
+async def test_the_steps_tell_what_the_language_model_did(library: Any, renderer: Renderer) -> None:
+    turn = await _turn(library, "show me results")
+    helped = [Stage(name="understand", detail="results (language-model)"), Stage(name="say", detail="language-model")]
+    reason = "the language model is left alone for 5 s more, because <it> is down"
+    alone = [Stage(name="understand", detail=f"results (rules: {reason})"), Stage(name="say", detail="templates")]
+    for trace, words in ((helped, "language-model"), (alone, reason)):
+        page = Elements(renderer.agent(turn.model_copy(update={"trace": trace})))
+        steps = page.text[page.text.index("Steps") :]
+        assert f"Readingresults ({'rules: ' if trace is alone else ''}{words})" in steps
+        assert f"Wording{trace[1].detail}" in steps
+        assert not any(tag == "it" for tag, _ in page.tags)
