@@ -9,9 +9,9 @@ import re
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmrec import pool
@@ -35,6 +35,8 @@ class Limits:
     """Folder or hub name of its model."""
     rank: int | None = None
     modules: frozenset[str] | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of its weights, by name; vLLM itself takes an adapter that is too narrow for them."""
 
 
 def find(source: AdapterSource | None, name: str, limits: Limits) -> Path:
@@ -47,12 +49,13 @@ def find(source: AdapterSource | None, name: str, limits: Limits) -> Path:
         base, rank, modules = config["base_model_name_or_path"], config["r"], config["target_modules"]
         rank = max(rank, *(config.get("rank_pattern") or {}).values(), 0)
         names = {module.rpartition(".")[2] for module in ([modules] if isinstance(modules, str) else modules)}
+        shapes = shapes_of(folder / WEIGHTS)
     except UnknownAdapter:
         raise
     except LlmrecError as error:
         raise UnknownAdapter(str(error)) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UnknownAdapter(f"the adapter {name!r} cannot be read: add it again") from None
+        raise UnknownAdapter(f"the adapter {name!r} is damaged or was removed: add it again") from None
     # Folders move, so their last part has to do: a hub name's, or the hash of a workspace's artefact.
     if limits.base is not None and Path(base).name != Path(limits.base).name:
         raise UnknownAdapter(f"the adapter {name!r} was trained on {base}, not on {limits.base}: train it on that")
@@ -66,7 +69,26 @@ def find(source: AdapterSource | None, name: str, limits: Limits) -> Path:
             f"the adapter {name!r} adapts {min(others)}, for which the server has no room: "
             "add ?lora_modules= to the llm setting"
         )
+    for tensor, shape in shapes.items():
+        module, _, side = tensor.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".lora_")
+        weight = limits.shapes.get(f"{module}.weight")
+        if weight is not None and side in ("A", "B") and shape[side == "A"] != weight[side == "A"]:
+            raise UnknownAdapter(f"the adapter {name!r} does not fit the size of {limits.base}: train it on that")
     return folder
+
+
+def shapes_of(*files: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in safetensors files; `ValueError` for a damaged one."""
+    from safetensors import SafetensorError, safe_open
+
+    found = {}
+    for path in files:
+        try:
+            with safe_open(path, framework="numpy") as file:
+                found.update({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(str(error)) from None
+    return found
 
 
 class Shelf:

@@ -18,7 +18,7 @@ from llmrec.language.endpoint import Endpoint
 from llmrec.language.engines import key_from_environment
 from llmrec.language.trie import TokenTrie
 from llmrec.language.vllm import search
-from llmrec.language.vllm.adapters import GRACE, Limits, Shelf, find
+from llmrec.language.vllm.adapters import GRACE, Limits, Shelf, find, shapes_of
 from llmrec.language.vllm.run_folder import RunFolder
 from llmrec.language.vllm.schema import bounded
 from llmrec.language.vllm.server import Server
@@ -62,15 +62,17 @@ class VLLMEngine:
         self._timeout, self._source = timeout, adapters
         self._server: Server | None = None
         self._attached: Endpoint | None = None
+        self._started: Started | None = None
         self._shelf: Shelf | None = None
+        self._limits: Limits | None = None
         self._tokens: Tokens
         if target.startswith(("http://", "https://")):
             attached = Attached.parse(target)
             self._attached = Endpoint(attached.url, key_from_environment(), timeout, model=attached.model)
             self._tokens = RemoteTokens(self._endpoint)
-            self._limits, self._bound, self._published = Limits(), _ATTACHED_BOUND, attached.adapters
+            self._bound, self._published = _ATTACHED_BOUND, attached.adapters
         else:
-            started = Started.parse(target)
+            self._started = started = Started.parse(target)
             package = installed()
 
             def launch(port: int, key: str, files: RunFolder) -> tuple[list[str], dict[str, str]]:
@@ -78,17 +80,18 @@ class VLLMEngine:
 
             self._server = Server(launch, lambda: RunFolder(folder), timeout, SERVED_NAME)
             self._tokens = LocalTokens(started.model)
-            self._limits = Limits(started.model, started.max_lora_rank, started.modules)
             self._bound, self._published = started.max_cpu_loras, None
-            self._name = started.model
 
     def __repr__(self) -> str:
-        return f"VLLMEngine({self._attached.url if self._attached else self._name!r})"
+        return f"VLLMEngine({self._attached.url if self._attached else self.name!r})"
 
     @property
     def name(self) -> str:
         """The model's; "" until a server that runs already has been asked which it has."""
-        return self._attached.model if self._attached else self._name
+        if self._started is not None:
+            return self._started.model
+        assert self._attached is not None
+        return self._attached.model
 
     @property
     def capabilities(self) -> Capabilities:
@@ -216,9 +219,7 @@ class VLLMEngine:
                 f"the engine of {self.name or endpoint.url} serves no adapters: it has no source of them, or its "
                 "server no folder (vllm:http://host:port?adapters=<folder>)"
             )
-        if self._attached is not None and self._limits.base is None:
-            listed = {model["id"]: model for model in await endpoint.models()}
-            self._limits = Limits(listed.get(await endpoint.first_model(), {}).get("root"))
+        self._limits = self._limits or await self._find_limits(endpoint)
         folder = await pool.run(find, self._source, adapter, self._limits)
         try:
             async with self._on_shelf().using(folder) as name:
@@ -229,6 +230,15 @@ class VLLMEngine:
                     f"the adapter {adapter!r} does not fit the model {self.name}: the server cannot load it"
                 ) from None
             raise
+
+    async def _find_limits(self, endpoint: Endpoint) -> Limits:
+        """What adapters the server takes."""
+        if self._started is not None:
+            base, rank, modules = self._started.model, self._started.max_lora_rank, self._started.modules
+        else:
+            listed = {model["id"]: model for model in await endpoint.models()}
+            base, rank, modules = listed.get(await endpoint.first_model(), {}).get("root"), None, None
+        return Limits(base, rank, modules, await pool.run(_shapes, base))
 
     def _on_shelf(self) -> Shelf:
         if self._shelf is None:
@@ -242,6 +252,14 @@ class VLLMEngine:
 
     async def _unload(self, name: str) -> None:
         await (await self._endpoint()).post("/unload_lora_adapter", {"lora_name": name})
+
+
+def _shapes(model: str | None) -> dict[str, tuple[int, ...]]:
+    """Of a model's weights where they are here, not on a hub or another machine."""
+    try:
+        return shapes_of(*Path(model).glob("*.safetensors")) if model else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _nonsense(endpoint: Endpoint) -> EngineNonsense:

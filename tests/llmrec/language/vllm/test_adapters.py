@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from llmrec.errors import EngineUnavailable, UnknownAdapter, WorkspaceError
-from llmrec.language.vllm.adapters import CONFIG, PUBLISHED, WEIGHTS, Limits, Shelf, find
+from llmrec.language.vllm.adapters import CONFIG, PUBLISHED, WEIGHTS, Limits, Shelf, find, shapes_of
 from llmrec.testing.models import Folders, TinyModel
 
 Make = Callable[..., Path]
@@ -162,6 +164,14 @@ async def test_many_names_take_no_more_room_than_the_bound(make: Make, tmp_path:
     assert len(published(shelf)) == len(shelf) <= 16
 
 
+def trained(folder: Path, width: int = 4) -> Path:
+    """Put tensors of an adapter for one module of the shape (6, width) into a folder."""
+    module = "base_model.model.layers.0.q_proj"
+    tensors = {f"{module}.lora_A.weight": torch.ones(8, width), f"{module}.lora_B.weight": torch.ones(6, 8)}
+    save_file(tensors, folder / WEIGHTS)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
@@ -169,28 +179,31 @@ async def test_many_names_take_no_more_room_than_the_bound(make: Make, tmp_path:
         ({"r": 64}, r"has rank 64, the server takes up to 16: add \?max_lora_rank="),
         ({"rank_pattern": {"v_proj": 32}}, "has rank 32"),
         ({"target_modules": ["q_proj", "lm_head"]}, "adapts lm_head, for which the server has no room"),
-        ({"target_modules": 7}, "cannot be read"),
-        ({"r": None}, "cannot be read"),
+        ({"target_modules": 7}, "is damaged"),
+        ({"r": None}, "is damaged"),
     ],
 )
 def test_what_does_not_fit_the_server_is_said(make: Make, config: dict[str, object], words: str) -> None:
-    limits = Limits("my/base", 16, frozenset({"q_proj", "v_proj"}))
-    good, bad = make("good"), make("bad", **config)
-    source = Folders({"good": good, "bad": bad})
+    limits = Limits("my/base", 16, frozenset({"q_proj", "v_proj"}), {"layers.0.q_proj.weight": (6, 4)})
+    good, bad = trained(make("good")), trained(make("bad", **config))
+    source = Folders({"good": good, "bad": bad, "narrow": trained(make("narrow"), width=3)})
     assert find(source, "good", limits) == good
     with pytest.raises(UnknownAdapter, match=words):
         find(source, "bad", limits)
+    with pytest.raises(UnknownAdapter, match="does not fit the size of my/base"):
+        find(source, "narrow", limits)
     with pytest.raises(UnknownAdapter, match="there is no adapter 'user:1'"):
         find(source, "user:1", limits)
 
 
 def test_a_damaged_adapter_and_a_damaged_source_are_said(make: Make) -> None:
-    folder = make("a")
-    (folder / CONFIG).write_text("{")
-    with pytest.raises(UnknownAdapter, match="cannot be read"):
-        find(Folders({"a": folder}), "a", Limits())
-    with pytest.raises(UnknownAdapter, match="cannot be read"):
-        find(Folders({"a": folder / "absent"}), "a", Limits())
+    cut = trained(make("cut"))
+    (cut / WEIGHTS).write_bytes((cut / WEIGHTS).read_bytes()[:-10])
+    unreadable = trained(make("unreadable"))
+    (unreadable / CONFIG).write_text("{")
+    for folder in (cut, unreadable, cut / "absent"):
+        with pytest.raises(UnknownAdapter, match="is damaged or was removed"):
+            find(Folders({"a": folder}), "a", Limits())
 
     class Broken(Folders):
         def resolve(self, name: str) -> Path | None:
@@ -201,5 +214,11 @@ def test_a_damaged_adapter_and_a_damaged_source_are_said(make: Make) -> None:
 
 
 def test_the_tiny_adapters_fit_the_tiny_model(tiny_model: TinyModel) -> None:
-    limits = Limits(str(tiny_model.folder), 8, frozenset({"q_proj", "v_proj"}))
+    limits = Limits(
+        str(tiny_model.folder),
+        8,
+        frozenset({"q_proj", "v_proj"}),
+        shapes_of(*tiny_model.folder.glob("*.safetensors")),
+    )
     assert find(Folders(dict(tiny_model.adapters)), "warm", limits) == tiny_model.adapters["warm"]
+    assert "model.layers.0.self_attn.q_proj.weight" in limits.shapes
