@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from llmrec.agents.conversation.understanding.bounds import Bound
 from llmrec.agents.conversation.understanding.lexicon import FILLERS, NEGATORS, OPENERS, words
 from llmrec.agents.conversation.understanding.linker import Mention
+from llmrec.agents.conversation.understanding.normalise import tokenise
 from llmrec.agents.conversation.understanding.references import Reference
 
 PLACEHOLDERS = ("@a", "@i", "@f")
@@ -103,6 +104,11 @@ def canonical(pairs: Sequence[tuple[str, str]]) -> list[str]:
                 if spoken[ahead - 1] == word:
                     at = ahead
     return folded
+
+
+def read_example(text: str) -> list[str]:
+    """Canonical words of an example of the bank."""
+    return canonical([(word, "") for token in tokenise(text) for word in token.words])
 
 
 def split(units: Sequence[Unit]) -> list[Clause]:

@@ -9,7 +9,7 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from llmrec.agents.conversation.understanding.vectors import frequent_words
+from llmrec.agents.conversation.understanding.frequent import frequent_words
 
 ENGLISH_WORDS = 22_000
 """How many of the most frequent English words count as words that nobody misspelt."""

@@ -145,14 +145,9 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit], asked: s
             or following in GENERIC
             or listed
         )
-        alone = len(tokens) == piece.end - piece.start and raw not in EVALUATIVE
-        topic = (
-            asked is not None
-            and piece.attribute == asked
-            and not units
-            and piece.end < len(tokens)
-            and tokens[piece.end].before != ""
-        )
+        answers = asked is not None and piece.attribute == asked
+        alone = len(tokens) == piece.end - piece.start and (answers or raw not in EVALUATIVE)
+        topic = answers and not units and piece.end < len(tokens) and tokens[piece.end].before != ""
         if not (as_title or as_attribute or alone or topic):
             return None
     is_item = piece.item is not None and (
