@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from llmrec import plugins
 from llmrec.agents.conversation.policies.lessons import Learner, Lessons, begin
+from llmrec.agents.conversation.policies.rehearsal import ACTIONS, Dialogue, talk
 from llmrec.contracts import Config, Policy, Progress, Row, no_progress
 from llmrec.data import columns as c
 from llmrec.data.catalogue import Catalogue
@@ -27,7 +28,7 @@ from llmrec.data.facets import derive_facets
 from llmrec.data.splits import Method, split
 from llmrec.errors import UserError
 from llmrec.evals import metrics, published
-from llmrec.evals.simulators import ACTIONS, SIMULATORS, Dialogue, Pair, SimulatedPerson, pairs_of, talk
+from llmrec.evals.simulators import SIMULATORS, Pair, SimulatedPerson, pairs_of
 from llmrec.evals.source import read_source
 from llmrec.evals.suites.topn import read_json
 from llmrec.retrieval.graph import AttributeGraph
@@ -63,7 +64,7 @@ class ConversationSuite(Config):
     pairs: int = Field(0, ge=0)
     """How many held-out pairs, drawn at random; 0 for all."""
     target: Literal["test", "valid"] = "test"
-    """Whose pairs: test, or valid to choose settings by."""
+    """Which pairs: test, or valid to choose settings by (half of the users is learnt from, the other measured)."""
     split: Method | None = None
     """given, random-by-user, ...; by default given where the data has a split, else random-by-user."""
     settings: Settings = Field(default_factory=dict)
@@ -165,7 +166,8 @@ class Task:
     @cached_property
     def pairs(self) -> list[Pair]:
         """The held-out pairs to measure on."""
-        return self._pairs(self.options.target, self.options.pairs)
+        users = self._halves[1] if self.options.target == "valid" else None
+        return self._pairs(self.options.target, self.options.pairs, users)
 
     def person(self, pair: Pair) -> SimulatedPerson:
         """Who wants the target of `pair`."""
@@ -175,7 +177,8 @@ class Task:
     def lessons(self) -> Lessons:
         """Train interactions and validation dialogues."""
         train = self._parts.fit("train")
-        people = [self.person(pair) for pair in self._pairs("valid", self.options.lessons)]
+        users = self._halves[0] if self.options.target == "valid" else None
+        people = [self.person(pair) for pair in self._pairs("valid", self.options.lessons, users)]
         graph = AttributeGraph.build(train, self.catalogue)
         return Lessons(self.catalogue, train, graph, people, ACTIONS, self.options.candidates == "unseen")
 
@@ -187,11 +190,20 @@ class Task:
         parts = (self._parts.dataset.fingerprint(), self.method, o.seed, o.simulator, o.candidates, o.lessons, settings)
         return f"{name}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
 
-    def _pairs(self, part: Literal["valid", "test"], count: int) -> list[Pair]:
+    @cached_property
+    def _halves(self) -> tuple[set[str], set[str]]:
+        """Where validation pairs are measured: whose are learnt from, whose are measured."""
+        users = sorted(self._parts.targets("valid", "train"))
+        first = np.random.default_rng(self.options.seed).permutation(len(users))[: len(users) // 2]
+        learning = {users[at] for at in first}
+        return learning, set(users) - learning
+
+    def _pairs(self, part: Literal["valid", "test"], count: int, users: set[str] | None) -> list[Pair]:
         index, attributes = self.catalogue.index, np.diff(self.catalogue.matrix.indptr)
         targets = {
             user: [item for item in items if attributes[index.position(item)]]
             for user, items in self._parts.targets(part, "train").items()
+            if users is None or user in users
         }
         pairs = pairs_of(targets, count, self.options.seed)
         if not pairs:

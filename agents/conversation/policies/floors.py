@@ -12,17 +12,17 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from llmrec.agents.conversation.belief import Belief, items_with, top_positions
+from llmrec.agents.conversation.belief import Belief, items_with
 from llmrec.agents.conversation.policies.lessons import Lessons
-from llmrec.agents.conversation.policies.planner import best_question
-from llmrec.agents.conversation.policies.prior import Prior, Scores
-from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, Recommend, no_progress
+from llmrec.agents.conversation.policies.prior import Prior, PriorKind
+from llmrec.agents.conversation.policies.questions import best_question, recommend
+from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, no_progress
 
 
 class FloorConfig(Config):
     """Settings of the floors."""
 
-    prior: Scores = "ease"
+    prior: PriorKind = "graph"
     """What the scores come from."""
     actions: int = 14
     """The last action that a person waits for."""
@@ -76,13 +76,6 @@ class MaxEntropy(AbsGreedy):
         if question is None or turn >= self.config.actions or chance * _candidates(belief) < k:
             return recommend(belief, k)
         return Ask((question[0],), question[1])
-
-
-def recommend(belief: BeliefView, k: int) -> Recommend:
-    """The k most probable items."""
-    with np.errstate(divide="ignore"):
-        best = top_positions(np.log(belief.probabilities), k)
-    return Recommend(tuple(str(item) for item in belief.catalogue.index.ids[best]))
 
 
 def _candidates(belief: BeliefView) -> int:

@@ -1,4 +1,9 @@
-"""The belief planner: asks where an answer raises what the remaining turns can reach, recommends where none does."""
+"""The belief planner: asks and recommends by what is left of the conversation.
+
+Before each action it compares the value of a list now with that of each of the best questions, every one followed by
+the best plan of further questions and lists (`lookahead`). The belief takes a no as evidence and trusts no answer
+fully, so a plan that went wrong is made anew from what is believed after it.
+"""
 
 from __future__ import annotations
 
@@ -7,112 +12,195 @@ from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from llmrec.agents.conversation.belief import NOISE, Belief, items_with, top_positions
-from llmrec.agents.conversation.policies.lessons import Lessons
-from llmrec.agents.conversation.policies.prior import Prior, Scores
+from llmrec.agents.conversation.belief import NOISE, Belief, top_positions
+from llmrec.agents.conversation.policies.lessons import Lessons, begin
+from llmrec.agents.conversation.policies.lookahead import Likely, values
+from llmrec.agents.conversation.policies.prior import Prior, PriorKind
+from llmrec.agents.conversation.policies.questions import LEAST_GAIN, gain
+from llmrec.agents.conversation.policies.rehearsal import talk
 from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, Recommend, no_progress
+from llmrec.data.catalogue import Catalogue
+from llmrec.retrieval.graph import AttributeGraph
 
-_LEAST_GAIN = 1e-3
-"""Bits below which a question is not worth the reading."""
+_SURE = 1e-6
+"""Items with less than this share of the largest probability are left out of plans."""
+_SINGLE, _ROWS = 150, 400
+"""Items that a plan looks at one by one; rows in all, of which each further one stands for several items."""
+_ATTRIBUTES = 64
+"""Attributes that a plan may ask about: those that divide the probability best."""
+_COSTS = (0.0, 0.03, 0.06, 0.1)
+"""Question costs that rehearsals choose from."""
+_REHEARSALS = 200
+"""Dialogues that a question cost is judged by."""
+_PROBES = 20
+"""Attributes that each person is asked about to learn the rate of wrong answers."""
 
 
 class PlannerConfig(Config):
-    """`noise`: rate of wrong answers to expect; `horizon`: turns after which a person leaves (15 in the benchmark)."""
+    """Settings of the planner. What is None is learnt, or has its default where nothing is."""
 
-    noise: float = NOISE
-    horizon: int = 15
-    prior: Scores = "ease"
+    prior: PriorKind = "graph"
+    """What is believed of a user at the start; see `prior.Prior`."""
+    noise: float | None = Field(default=None, ge=0, le=0.5)
+    """Rate of wrong answers to expect."""
+    question_cost: float | None = Field(default=None, ge=0, lt=1)
+    """Share of a plan's value that each question loses: impatience, and what wrong answers spoil."""
     negative: bool = True
+    """Whether a no is evidence against the items that have the attribute."""
+    depth: int = Field(default=14, ge=1)
+    """Questions in a row that a plan may have."""
+    questions: int = Field(default=3, ge=1)
+    """Questions that are compared before each action."""
+    reachable: bool = False
+    """Whether to ask only about attributes one step from the one accepted last (see `graph.AttributeGraph`)."""
+    horizon: int = Field(default=15, ge=2)
+    """Turns after which a person leaves (15 in the benchmark, with the opening)."""
 
 
 class Planner:
-    """One step of look-ahead on the belief.
-
-    Recommending in all R remaining turns reaches the mass of the 10 R most probable items; asking first reaches, for
-    each answer by its probability, the mass of the 10 (R - 1) most probable items of the belief after it. The
-    question is the attribute with the largest expected information gain: I(answer; item) = H(q) - H(e), where q is the
-    probability of a yes and e the noise rate. It is asked if that raises the mass that the remaining turns can reach.
-    """
+    """See the module. Satisfies `lessons.Learner`; without lessons it is ready for beliefs that others begin."""
 
     config_type: ClassVar[type[Config]] = PlannerConfig
 
     def __init__(self, config: PlannerConfig | None = None) -> None:
         self.config = config or PlannerConfig()
+        self.noise = NOISE if self.config.noise is None else self.config.noise
+        self.cost = self.config.question_cost or 0.0
+        self._graph: AttributeGraph | None = None
+
+    # --- Learning -----------------------------------------------------------------------------------------------------
 
     def learn(self, lessons: Lessons, progress: Progress = no_progress) -> Self:
-        """See `lessons.Learner`: fits the prior."""
-        self._catalogue = lessons.catalogue
+        """The prior, then the rate of wrong answers, then the cost of a question that makes rehearsals shortest."""
+        self._see(lessons)
         self._prior = Prior(self.config.prior).learn(lessons, progress)
+        if self.config.noise is None:
+            self.noise = wrong_answers(lessons)
+        if self.config.question_cost is None:
+            people = lessons.people[:_REHEARSALS]
+            turns = []
+            for done, self.cost in enumerate(_COSTS):
+                progress("question cost", done, len(_COSTS))
+                successes = [talk(self, person, begin(self, lessons, person)).success for person in people]
+                turns.append(sum(action or self.config.horizon for action in successes))
+            self.cost = _COSTS[int(np.argmin(turns))]
         return self
 
     def begin(self, user: str | None) -> Belief:
         """See `lessons.Learner`."""
-        c = self.config
-        return Belief.start(self._catalogue, self._prior.log(user), noise=c.noise, user=user, negative=c.negative)
+        return Belief.start(
+            self._catalogue, self._prior.log(user), noise=self.noise, user=user, negative=self.config.negative
+        )
 
     def save(self, folder: Path) -> None:
         """See `lessons.Learner`."""
-        (folder / "config.json").write_text(self.config.model_dump_json())
+        learnt = self.config.model_copy(update={"noise": self.noise, "question_cost": self.cost})
+        (folder / "config.json").write_text(learnt.model_dump_json())
         self._prior.save(folder)
 
     @classmethod
     def load(cls, folder: Path, lessons: Lessons) -> Self:
         """See `lessons.Learner`."""
         policy = cls(PlannerConfig.model_validate_json((folder / "config.json").read_text()))
-        policy._catalogue = lessons.catalogue
+        policy._see(lessons)
         policy._prior = Prior.load(folder, lessons)
         return policy
+
+    def _see(self, lessons: Lessons) -> None:
+        self._catalogue, self._graph = lessons.catalogue, lessons.graph
+
+    # --- Deciding -----------------------------------------------------------------------------------------------------
 
     def decide(self, belief: BeliefView, turn: int, k: int = 10) -> Action:
         """See `contracts.Policy`; from the last turn of the horizon on it always recommends."""
         probabilities = belief.probabilities
-        remaining = max(1, self.config.horizon - turn)
-        question = best_question(belief, self.config.noise)
-        if question is not None and remaining > 1:
-            attribute, gain = question
-            now = _mass(probabilities, k * remaining)
-            if self._mass_after(belief, attribute, k * (remaining - 1)) > now:
-                return Ask((attribute,), gain)
-        with np.errstate(divide="ignore"):
-            best = top_positions(np.log(probabilities), k)
-        return Recommend(tuple(str(item) for item in belief.catalogue.index.ids[best]))
+        live = np.flatnonzero(probabilities > _SURE * probabilities.max(initial=0))
+        live = live[top_positions(probabilities[live], len(live))]
+        names = belief.catalogue.index.ids[live[:k]]
+        recommend = Recommend(tuple(str(name) for name in names))
+        left = self.config.horizon - 1 - turn
+        if left < 1 or len(live) <= k:
+            return recommend
+        weights = probabilities[live].astype(np.float64)
+        columns, having = self._questions(belief, live, weights)
+        if not columns.size:
+            return recommend
+        likely = _likely(belief.catalogue, live, weights, columns)
+        rows = np.arange(len(likely.weights))
+        asked = range(min(self.config.questions, len(columns)))
+        roots = [rows[k:]]
+        for question in asked:
+            roots += [rows[likely.having[:, question]], rows[~likely.having[:, question]]]
+        value = values(likely, roots, left, k, self.cost, self.config.depth - 1)
+        now = (left + 1) * weights[:k].sum() + value[0]
+        then = (1 - self.cost) * (value[1::2] + value[2::2])
+        best = int(then.argmax())
+        if then[best] <= now:
+            return recommend
+        bits = gain(having[best : best + 1] / weights.sum(), self.noise)
+        return Ask((str(belief.catalogue.attributes.ids[columns[best]]),), float(bits[0]))
 
-    def _mass_after(self, belief: BeliefView, attribute: str, reach: int) -> float:
-        """Expected mass of the `reach` most probable items once `attribute` is answered."""
-        noise = self.config.noise
-        yes = belief.probabilities * np.float32(noise)
-        having = items_with(belief.catalogue, attribute)
-        yes[having] = belief.probabilities[having] * np.float32(1 - noise)
-        # Joint with the answer, so the two masses need no normalisation: P(yes) P(top | yes) + P(no) P(top | no).
-        return _mass(yes, reach) + _mass(belief.probabilities - yes, reach)
+    def _questions(
+        self, belief: BeliefView, live: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The columns of the attributes worth asking about, best first, and the probability that has each."""
+        catalogue = belief.catalogue
+        places, entries = _entries(catalogue, live)
+        having: NDArray[np.float64] = np.bincount(entries, weights[places], len(catalogue.attributes))
+        known = catalogue.attributes.positions((*belief.asked, *belief.accepted))
+        having[known[known >= 0]] = 0
+        if self.config.reachable and self._graph is not None and belief.accepted:
+            candidates = np.zeros(len(catalogue), bool)
+            candidates[live] = True
+            having[~self._graph.reachable(belief.accepted[-1], candidates, belief.user)] = 0
+        total = weights.sum()
+        halves = np.minimum(having, total - having)
+        best = top_positions(halves, _ATTRIBUTES)
+        best = best[gain(having[best] / total, self.noise) >= LEAST_GAIN]
+        return best, having[best]
 
 
-def information_gains(belief: BeliefView, noise: float) -> NDArray[np.float32]:
-    """Expected reduction (m,) of the entropy in bits by an answer on each attribute; 0 for those already asked."""
-    catalogue = belief.catalogue
-    having = np.clip(catalogue.matrix_t @ belief.probabilities, 0, 1)
-    gains = _entropy(having * (1 - noise) + (1 - having) * noise) - _entropy(np.float32(noise))
-    known = catalogue.attributes.positions((*belief.asked, *belief.accepted))
-    gains[known[known >= 0]] = 0
-    return np.maximum(gains, 0).astype(np.float32)
+def wrong_answers(lessons: Lessons) -> float:
+    """The rate of wrong answers of `lessons.people`, asked about attributes of what they want and others; one wrong
+    answer is added, so that it is never zero."""
+    catalogue = lessons.catalogue
+    rng = np.random.default_rng(0)
+    wrong = answered = 1
+    for person in lessons.people:
+        wanted = catalogue.attributes_of(catalogue.index.position(person.wants()[0]))
+        others = catalogue.attributes.ids[rng.integers(len(catalogue.attributes), size=_PROBES)]
+        for attribute in {*wanted[:_PROBES], *map(str, others)} - {person.opening}:
+            answer = person.answer(attribute, 1)
+            if answer is not None:
+                answered += 1
+                wrong += answer != (attribute in wanted)
+    return min(wrong / answered, 0.49)
 
 
-def best_question(belief: BeliefView, noise: float) -> tuple[str, float] | None:
-    """The attribute with the largest gain and its bits, ties by catalogue order; None where no question tells."""
-    gains = information_gains(belief, noise)
-    if not gains.size or gains.max() < _LEAST_GAIN:
-        return None
-    best = int(gains.argmax())
-    return str(belief.catalogue.attributes.ids[best]), float(gains[best])
+def _likely(
+    catalogue: Catalogue, live: NDArray[np.int64], weights: NDArray[np.float64], columns: NDArray[np.int64]
+) -> Likely:
+    """The live items, beyond `_SINGLE` a systematic sample of them, with the attributes of `columns`."""
+    starts = np.arange(len(live))
+    if len(live) > _ROWS:
+        step = -(-(len(live) - _SINGLE) // (_ROWS - _SINGLE))
+        starts = np.concatenate([starts[:_SINGLE], starts[_SINGLE::step]])
+    counts = np.diff(np.append(starts, len(live)))
+    rows = live[starts + counts // 2]
+    places, entries = _entries(catalogue, rows)
+    place_of = np.full(len(catalogue.attributes), -1)
+    place_of[columns] = np.arange(len(columns))
+    asked = place_of[entries]
+    having = np.zeros((len(rows), len(columns)), bool)
+    having[places[asked >= 0], asked[asked >= 0]] = True
+    return Likely(np.add.reduceat(weights, starts), counts, having)
 
 
-def _entropy(p: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
-    p = np.clip(p, 1e-12, 1 - 1e-7)
-    return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
-
-
-def _mass(weights: NDArray[np.float32], count: int) -> float:
-    if count >= len(weights):
-        return float(weights.sum(dtype=np.float64))
-    return float(-np.partition(-weights, count)[:count].sum(dtype=np.float64))
+def _entries(catalogue: Catalogue, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """For each attribute of each of `items`: its place in `items`, its column."""
+    starts = catalogue.matrix.indptr[items].astype(np.int64)
+    counts = catalogue.matrix.indptr[items + 1] - starts
+    offsets = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    return np.repeat(np.arange(len(items)), counts), catalogue.matrix.indices[offsets]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from llmrec.agents.conversation.belief import Belief
-from llmrec.agents.conversation.policies.planner import Planner, PlannerConfig, best_question, information_gains
+from llmrec.agents.conversation.policies.planner import Planner, PlannerConfig
+from llmrec.agents.conversation.policies.questions import best_question, information_gains
 from llmrec.contracts import Ask, Recommend
 from llmrec.data.catalogue import Catalogue
 from llmrec.testing.datasets import make_dataset
@@ -57,7 +58,7 @@ def test_recommends_once_the_list_holds_nearly_everything() -> None:
 
 def test_the_last_turn_is_for_a_list() -> None:
     belief = Belief.start(cube(8, 8, 8))
-    planner = Planner(PlannerConfig(horizon=5))
+    planner = Planner(PlannerConfig(horizon=6))
     assert isinstance(planner.decide(belief, 1), Ask)
     assert isinstance(planner.decide(belief, 5), Recommend)
 

@@ -1,4 +1,4 @@
-"""One dialogue between a policy and a simulated person, action by action."""
+"""One dialogue of a policy with a person who knows what they want, action by action: in lessons and in evaluation."""
 
 from __future__ import annotations
 
