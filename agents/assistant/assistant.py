@@ -51,6 +51,8 @@ class Assistant:
         """The language model, None where there is none."""
         self.training = ""
         """What is trained beside this, and how far it is, for `health`; whoever trains writes it."""
+        self.answered = asyncio.Event()
+        """Set once a turn has been answered."""
         self._live, self._store = live, store
         self._conversations = Conversations(store)
         self._switching: asyncio.Task[None] | None = None
@@ -119,12 +121,16 @@ class Assistant:
             aclosing(self._conversations.stream(request, live.world)) as events,
         ):
             async for event in events:
+                if event.turn is not None:
+                    self.answered.set()
                 yield event
 
     async def turn_from_transcript(self, messages: Sequence[Message], user: str | None = None, owner: str = "") -> Turn:
         """Answer the last message of a client that keeps no thread; see `Conversations.from_transcript`."""
         async with self._current() as live:
-            return await self._conversations.from_transcript(messages, live.world, owner=owner, user=user)
+            turn = await self._conversations.from_transcript(messages, live.world, owner=owner, user=user)
+        self.answered.set()
+        return turn
 
     async def history(self, owner: str, user: str | None, thread: str) -> list[tuple[TurnRequest, Turn]]:
         """All turns of a conversation, oldest first; `UnknownName` where this user has none of this name."""

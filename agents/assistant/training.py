@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from llmrec.adapters import AdapterStore
 from llmrec.agents.assistant import steps
 from llmrec.contracts import Progress, no_progress
 from llmrec.data.dataset import Dataset
+from llmrec.data.facets import derive_facets
 from llmrec.data.read import read_dataset
 from llmrec.errors import UserError
 from llmrec.language.training.base import LoraSettings
 from llmrec.language.training.presets import PRESETS
 from llmrec.language.training.recipe import FACTS, Report, continue_model, train_from_scratch
 from llmrec.workspace import Step, StepContext, Workspace
+from llmrec.workspace.manifest import FILE
 
 WORK = "training"
 """Folder of a workspace where trainings that have not ended lie; no build touches it."""
@@ -62,6 +65,8 @@ class OwnModel:
     """The preset, or what it was continued from."""
     instructed: bool
     """Whether it may know how to follow instructions, having been continued from a model that does."""
+    stale: bool
+    """Whether the workspace has been built from other data since."""
 
     @property
     def uri(self) -> str:
@@ -72,59 +77,83 @@ def own_model(workspace: Workspace) -> OwnModel | None:
     """The workspace's own language model, None where it has none."""
     if not workspace.has(steps.LANGUAGE):
         return None
-    base = str(workspace.record(steps.LANGUAGE).settings["base"])
-    return OwnModel(workspace.artefact(steps.LANGUAGE).resolve(), Path(base).name, base not in PRESETS)
+    settings = workspace.record(steps.LANGUAGE).settings
+    base = str(settings["base"])
+    return OwnModel(
+        folder=workspace.artefact(steps.LANGUAGE).resolve(),
+        name=Path(base).name,
+        instructed=base not in PRESETS,
+        stale=settings["dataset"] != _fingerprint(workspace),
+    )
 
 
-def dataset_of(workspace: Workspace) -> Dataset:
-    """The dataset that the workspace was built from, under its name."""
-    folder = workspace.artefact(steps.DATASET)
-    name = json.loads((folder / steps.ABOUT).read_text("utf-8"))["name"]
-    return replace(read_dataset(folder), name=str(name))
+def read_texts(source: Path) -> Dataset:
+    """The dataset of a data folder or workspace, under its name, as a workspace has it."""
+    if not is_workspace(source):
+        return derive_facets(replace(read_dataset(source), name=steps.dataset_name(source)))
+    with Workspace.open(source) as workspace:
+        folder = workspace.artefact(steps.DATASET)
+        name = json.loads((folder / steps.ABOUT).read_text("utf-8"))["name"]
+        return replace(read_dataset(folder), name=str(name))
+
+
+def is_workspace(source: Path) -> bool:
+    """Whether this is a workspace, not a folder of data."""
+    return (source / FILE).exists()
 
 
 def train_for_workspace(
-    path: Path, recipe: Recipe, dataset: Dataset | None = None, progress: Progress = no_progress
+    path: Path, recipe: Recipe, data: Path | None = None, progress: Progress = no_progress
 ) -> Report:
     """Train a language model, or an adapter for one, and make it the workspace's own.
 
-    On `dataset`, by default the workspace's. An adapter without a base in its recipe is one for the workspace's own
-    model. The workspace is locked only for the moment of publishing: a server goes on, and switches to the new model
-    at its next turn. The same call goes on where one was killed.
+    On the text of the workspace, or of the folder `data`. An adapter without a base in its recipe is one for the
+    workspace's own model. The workspace is locked only for the moment of publishing: a server goes on, and switches to
+    the new model at its next turn. The same call goes on where one was killed.
     """
     with Workspace.open(path) as workspace:
-        if recipe.lora is not None and recipe.base is None:
-            own = own_model(workspace)
-            if own is None:
-                raise UserError(
-                    f"the workspace {path} has no language model to adapt: train one first, or give a --base"
-                )
-            recipe = replace(recipe, base=str(own.folder))
-        dataset = dataset or dataset_of(workspace)
-        work = workspace.path / WORK / _key(recipe, dataset)
-        report = recipe.train(dataset, work, progress)
+        recipe = with_base(recipe, workspace)
+        fingerprint = _fingerprint(workspace) if data is None else read_dataset(data).fingerprint()
+        key = hashlib.sha256(f"{recipe!r} {fingerprint}".encode()).hexdigest()[:16]
+        work = path / WORK / key
+        report = recipe.train(read_texts(data or path), work, progress)
         progress("publishing", 0, 1)
         if report.kind == "adapter":
-            AdapterStore(workspace.path / "adapters").add(ADAPTER, work, recipe.base, replace=True)
-            folder = AdapterStore(workspace.path / "adapters").resolve(ADAPTER)
+            store = AdapterStore(path / "adapters")
+            store.add(ADAPTER, work, recipe.base, replace=True)
+            folder = store.resolve(ADAPTER)
         else:
-            workspace.build([_publishing(work)], keep=True, patience=_PATIENCE)
+            workspace.build([_publishing(work, fingerprint)], keep=True, patience=_PATIENCE)
             folder = workspace.artefact(steps.LANGUAGE)
         shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError):
+            work.parent.rmdir()  # unless another training lies there
         return replace(report, folder=str(folder))
 
 
-def _key(recipe: Recipe, dataset: Dataset) -> str:
-    return hashlib.sha256(f"{recipe!r} {dataset.fingerprint()}".encode()).hexdigest()[:16]
+def with_base(recipe: Recipe, workspace: Workspace) -> Recipe:
+    """The recipe; an adapter without a base gets the workspace's own model."""
+    if recipe.lora is None or recipe.base is not None:
+        return recipe
+    own = own_model(workspace)
+    if own is None:
+        raise UserError(f"the workspace {workspace.path} has no language model to adapt: train one, or give a --base")
+    return replace(recipe, base=str(own.folder))
 
 
-def _publishing(work: Path) -> Step:
+def _fingerprint(workspace: Workspace) -> str:
+    """Of the data that the workspace was built from."""
+    return str(workspace.record(steps.DATASET).settings["fingerprint"])
+
+
+def _publishing(work: Path, fingerprint: str) -> Step:
     """The step whose artefact is the finished model in `work`."""
 
     def copy(context: StepContext) -> None:
         shutil.copytree(work, context.folder, dirs_exist_ok=True, copy_function=_link)
 
-    return Step(steps.LANGUAGE, build=copy, settings=json.loads((work / FACTS).read_text("utf-8"))["run"])
+    run = json.loads((work / FACTS).read_text("utf-8"))["run"]
+    return Step(steps.LANGUAGE, build=copy, settings={**run, "dataset": fingerprint})
 
 
 def _link(source: str, target: str) -> None:

@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 
 from llmrec.errors import LlmrecError
-from llmrec.ui.cli import adapters, ask, build, doctor, live, measure, serve, talk
+from llmrec.ui.cli import adapters, ask, build, doctor, live, measure, serve, talk, train
 from llmrec.ui.cli.console import stderr, tell
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (serve, build, talk, ask, live, adapters, measure, doctor):
+for module in (serve, build, talk, ask, live, train, adapters, measure, doctor):
     module.register(app)
 
 
@@ -64,8 +64,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a letter that a terminal lacks is no failure
     code = run(sys.argv[1:])
-    # All is closed; collecting what torch and Gradio leave in memory would take seconds.
-    gc.freeze()
+    # All is closed; collecting what torch and Gradio leave in memory would take seconds. Triton, which vLLM brings,
+    # would call what is not collected a leak, at length.
+    if "triton" not in sys.modules:
+        gc.freeze()
     sys.exit(code)
 
 

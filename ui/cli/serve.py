@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from llmrec.errors import UserError
 from llmrec.ui.cli.console import DEFAULT_WORKSPACE, SeedOption, WorkspaceOption, progress, stdout, tell
 
 if TYPE_CHECKING:
+    from llmrec.agents.assistant import Assistant
     from llmrec.settings import Settings
     from llmrec.workspace import Workspace
 
@@ -39,6 +40,9 @@ def demo(
     host: HostOption = None,
     port: PortOption = None,
     seed: SeedOption = 0,
+    train: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train a small language model on it in the background.")
+    ] = True,
 ) -> None:
     """Generate the demo world, a bookshop, build its workspace and serve it."""
     from llmrec.settings import Settings
@@ -53,7 +57,20 @@ def demo(
         with progress() as report:
             generate(data, seed=seed, progress=report)
             build_workspace(data, workspace, progress=report, settings=settings)
-        asyncio.run(_serve(Workspace.open(workspace), settings, listener))
+        asyncio.run(_serve(Workspace.open(workspace), settings, listener, _train_own if train else None))
+
+
+async def _train_own(assistant: Assistant) -> None:
+    """Train the demo's own language model, unless it has one already or another one is set."""
+    from llmrec.agents.assistant.training import own_model
+    from llmrec.ui.cli.background import train_beside
+
+    own = own_model(assistant.workspace)
+    if assistant.settings.llm or (own is not None and not own.stale):
+        return
+    tell("a small language model is trained on this shop in the background (--no-train: not)", "dim")
+    if await train_beside(assistant, assistant.workspace.path):
+        tell("the language model is trained and in use: chat with the model 'nano' of the API", "dim")
 
 
 def serve(
@@ -109,8 +126,14 @@ def _address(settings: Settings, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-async def _serve(workspace: Workspace, settings: Settings, listener: socket.socket) -> None:
-    """Serve until a signal says stop; then answers in work are finished and all is closed."""
+async def _serve(
+    workspace: Workspace,
+    settings: Settings,
+    listener: socket.socket,
+    beside: Callable[[Assistant], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Serve until a signal says stop, and do what is to be done `beside`; then answers in work are finished and all is
+    closed."""
     import uvicorn
     from threadpoolctl import threadpool_limits
 
@@ -159,7 +182,11 @@ async def _serve(workspace: Workspace, settings: Settings, listener: socket.sock
                 tell(f"  chat page  {address}/")
                 tell(f"  API        {address}/v1   (documentation: {address}/docs)")
                 tell("  stop       Ctrl-C\n")
+            aside = asyncio.create_task(beside(assistant)) if beside and server.started else None
             await running
+            if aside is not None:
+                aside.cancel()
+                await asyncio.wait([aside])
 
 
 class _Leaving:

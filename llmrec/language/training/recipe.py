@@ -289,6 +289,9 @@ class _Training:
         return report
 
     def _save(self) -> None:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
         if self.lora is not None:
             self.model.save_pretrained(self.folder, save_embedding_layers=False)
             (self.folder / "README.md").unlink(missing_ok=True)  # an empty form
