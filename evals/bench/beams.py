@@ -48,7 +48,7 @@ class BeamsBench(Config):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """The same for all rows; auto is bfloat16 where the processor multiplies it."""
     generate_batch: int = Field(default=2, ge=1)
-    """Prompts that `generate` reads at once, each repeated for every beam: on 2 cores 2 took the least time of 1 to 32."""
+    """Prompts that `generate` reads at once, each repeated for every beam. On 2 cores 2 were the fastest of 1 to 32."""
     rows: tuple[Name, ...] = get_args(Name)
     seed: int = 0
 
