@@ -25,6 +25,8 @@ BENCHMARKS: Mapping[str, str] = {
     "retrieval": "llmrec.evals.bench.retrieval:RetrievalBench",
     "build": "llmrec.evals.bench.build:BuildBench",
     "beams": "llmrec.evals.bench.beams:BeamsBench",
+    "adapters": "llmrec.evals.bench.adapters:AdaptersBench",
+    "plain": "llmrec.evals.bench.plain:PlainBench",
     "filtered-search": "llmrec.evals.bench.filtered_search:FilteredSearch",
 }
 

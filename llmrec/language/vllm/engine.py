@@ -164,6 +164,14 @@ class VLLMEngine:
         """See `Engine.tokenize`."""
         return await self._tokens.encode(texts, special=False)
 
+    @asynccontextmanager
+    async def serving(self, adapter: str | None = None) -> AsyncIterator[tuple[Endpoint, str]]:
+        """The server's client and the name of the model with this adapter there, which stays loaded while the context
+        lasts: for requests that the contract does not know."""
+        endpoint = await self._endpoint()
+        async with self._model(endpoint, adapter) as model:
+            yield endpoint, model
+
     async def aclose(self) -> None:
         """Stop the server that the engine started, or leave the one that ran."""
         if self._shelf is not None:
