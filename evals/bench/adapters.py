@@ -99,9 +99,10 @@ class AdaptersBench(Config):
         engine = VLLMEngine(f"{folder / 'model'}?{options}", timeout=_PATIENCE, adapters=source, folder=folder)
         rng = np.random.default_rng(self.seed)
         prompts = rng.integers(1, 200, (self.distinct, self.prompt)).tolist()
+        room = f"{slots} {'slot' if slots == 1 else 'slots'} for {self.modules}"
         protocol = (
-            f"{self.preset} in {dtype}, {slots} {'slot' if slots == 1 else 'slots'} for {self.modules}, adapters of rank 8 "
-            f"on q and v; {self.distinct} requests at once, {self.prompt} tokens in, {self.tokens} out"
+            f"{self.preset} in {dtype}, {room}, adapters of rank 8 on q and v; {self.distinct} requests at once, "
+            f"{self.prompt} tokens in, {self.tokens} out"
         )
         tallies = {name: _Tally() for name in rows}
         try:
