@@ -224,7 +224,7 @@ def _trie_row(rng: np.random.Generator) -> Row:
     return Row(
         "trie-1m",
         "ours",
-        metrics={"seconds": seconds, "peak_mb": peak},
+        metrics={"peak_mb": peak},
         protocol=f"{_MILLION:,} random item ids of 3 and 4 tokens in lists, {len(trie):,} different ones",
         seconds=seconds,
     )

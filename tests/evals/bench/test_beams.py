@@ -38,3 +38,9 @@ def test_successors_lead_to_every_item_and_nowhere_else() -> None:
 
 def test_it_is_registered() -> None:
     assert benchmark("beams") is BeamsBench
+
+
+def test_a_trie_of_a_million_items_is_small() -> None:
+    [row] = BeamsBench(rows=("trie-1m",)).run("")
+    assert row.name == "trie-1m" and row.seconds is not None
+    assert 20 < row.metrics["peak_mb"] < 200
