@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,8 +25,8 @@ FOUND = 200
 _NEIGHBOURS = 200
 _TIED = 20
 """Liked items that explanations look at."""
-_CACHED_FLOATS = 4_000_000
-"""Floats that each cache of arrays may hold: 16 MB."""
+_CACHED, _CACHED_FLOATS = 128, 4_000_000
+"""Arrays that each cache may hold, and floats in all of them: 16 MB."""
 _POPULAR_SHARE = 0.1
 
 
@@ -120,20 +120,29 @@ class LiveWorld:
 
     # --- Items --------------------------------------------------------------------------------------------------------
 
-    def similarity(self, item_id: str) -> NDArray[np.float32]:
-        """See `conversation.World`: the mean of what people choose together and of content."""
-        return self._cached(self._similarity, item_id)
+    def leaning(self, strengths: Mapping[str, float]) -> NDArray[np.float32]:
+        """See `conversation.World`."""
+        # As one array a person: one for each item that they ever liked would be too many to keep.
+        key = (tuple(strengths.items()), self._has_texts)
+        return self._leanings.get(key, lambda: self._leaning(strengths))
+
+    def _leaning(self, strengths: Mapping[str, float]) -> NDArray[np.float32]:
+        total = np.zeros(len(self.catalogue), np.float32)
+        for item_id, strength in strengths.items():
+            total += np.float32(strength) * self.similarity(item_id)
+        return total
 
     def content(self, item_id: str) -> NDArray[np.float32]:
         """Similarity (n,) to this item by attributes and text, 0..1: also of items that nobody has chosen."""
-        return self._cached(self._content, item_id)
+        return self._contents.get((item_id, self._has_texts), lambda: self._content(item_id))
 
-    def _cached(self, compute: Callable[[str], NDArray[np.float32]], item_id: str) -> NDArray[np.float32]:
-        # Texts are part of it only once search is open, which is soon after the start.
-        key = (compute.__name__, item_id, self.search.ready is None)
-        return self._similarities.get(key, lambda: compute(item_id))
+    @property
+    def _has_texts(self) -> bool:
+        """Texts are part of similarity only once search is open, which is soon after the start."""
+        return self.search.ready is not None
 
-    def _similarity(self, item_id: str) -> NDArray[np.float32]:
+    def similarity(self, item_id: str) -> NDArray[np.float32]:
+        """Similarity (n,) of every item to this one, 0..1: the mean of what people choose together and of content."""
         together = self._together(item_id)
         content = self.content(item_id)
         return content if together is None else self._scaled([together, content], item_id)
@@ -159,7 +168,7 @@ class LiveWorld:
 
     def _shared(self, item_id: str) -> NDArray[np.float32] | None:
         row = self._attribute_rows[[self.catalogue.index.position(item_id)]]
-        return (self._attribute_rows @ row.T).toarray().ravel() if row.nnz else None
+        return self._attribute_rows @ row.toarray().ravel() if row.nnz else None
 
     def _alike(self, item_id: str) -> NDArray[np.float32] | None:
         search = self.search.ready
@@ -206,9 +215,13 @@ class LiveWorld:
         return LRU(self._cache_size)
 
     @cached_property
-    def _similarities(self) -> LRU[tuple[str, str, bool], NDArray[np.float32]]:
+    def _leanings(self) -> LRU[tuple[tuple[tuple[str, float], ...], bool], NDArray[np.float32]]:
+        return LRU(self._cache_size)
+
+    @cached_property
+    def _contents(self) -> LRU[tuple[str, bool], NDArray[np.float32]]:
         return LRU(self._cache_size)
 
     @property
     def _cache_size(self) -> int:
-        return max(16, _CACHED_FLOATS // max(len(self.catalogue), 1))
+        return max(16, min(_CACHED, _CACHED_FLOATS // max(len(self.catalogue), 1)))

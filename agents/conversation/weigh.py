@@ -18,8 +18,8 @@ from llmrec.filters import Filter
 
 _LEANS = {ActKind.MORE_LIKE: 5.0, ActKind.LIKE_ITEM: 2.5, ActKind.REJECT_ITEM: -1.5}
 """Log-weight of full similarity to an item that something was said of."""
-_REMEMBERED = 1.0
-"""Log-weight of what was said in earlier conversations: a habit, not a wish of today."""
+_REMEMBERED = {"like": 1.0, "dislike": -1.0, "accept": 1.0, "reject": -1.0}
+"""The same of what was said in earlier conversations: a habit, not a wish of today."""
 _SEARCHING = 0.3
 """Exponent of the prior beside a search: who types words wants what they say before what they usually like."""
 _LIKED_TIES = 50
@@ -62,11 +62,16 @@ def weigh(
             belief = belief.skip(attribute)
     for attribute in state.passed:
         belief = belief.skip(attribute)
-    for item_id, kind in state.items.items():
-        if kind in _LEANS and item_id in catalogue.index:
-            belief = belief.lean(world.similarity(item_id), _LEANS[kind])
+    strengths = {item_id: _LEANS[kind] for item_id, kind in state.items.items() if kind in _LEANS}
+    strengths |= {entry.item_id: _REMEMBERED[entry.kind] for entry in old if entry.item_id and entry.kind != "seen"}
+    strengths = {item_id: strength for item_id, strength in strengths.items() if item_id in catalogue.index}
+    if strengths:
+        belief = belief.lean(world.leaning(strengths), 1)
     for entry in old:
-        belief = _recall(world, belief, entry)
+        if entry.attribute is not None:
+            having = np.zeros(len(catalogue), np.float32)
+            having[items_with(catalogue, entry.attribute)] = 1
+            belief = belief.lean(having, _REMEMBERED[entry.kind])
     if found is not None and found.size:
         belief = belief.search(found)
 
@@ -82,20 +87,10 @@ def weigh(
     return Weighed(belief, liked, relaxed, frozenset() if found is None else frozenset(found.tolist()))
 
 
-def _recall(world: World, belief: Belief, entry: MemoryEntry) -> Belief:
-    if entry.attribute is not None:
-        having = np.zeros(len(world.catalogue), np.float32)
-        having[items_with(world.catalogue, entry.attribute)] = 1
-        return belief.lean(having, _REMEMBERED if entry.kind == "accept" else -_REMEMBERED)
-    if entry.kind != "seen" and entry.target in world.catalogue.index:
-        return belief.lean(world.similarity(entry.target), _REMEMBERED if entry.kind == "like" else -_REMEMBERED)
-    return belief
-
-
 def _filtered(catalogue: Catalogue, belief: Belief, filters: Sequence[Filter]) -> tuple[Belief, tuple[Filter, ...]]:
     """The belief within the filters, less as many of the newest as it takes to leave something."""
     for kept in range(len(filters), -1, -1):
         within = belief.within(catalogue.mask(filters[:kept])) if kept else belief
-        if within.allowed.any() or not kept:
+        if within.live.size or not kept:
             return within, tuple(filters[kept:])
     raise AssertionError

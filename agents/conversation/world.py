@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -45,8 +45,9 @@ class World(Protocol):
         """Log-prior (n,) of a person who, beside their history, likes these items."""
         ...
 
-    def similarity(self, item_id: str) -> NDArray[np.float32]:
-        """Similarity (n,) of every item to this one, 0..1, by what people like together and by content."""
+    def leaning(self, strengths: Mapping[str, float]) -> NDArray[np.float32]:
+        """The sum (n,) over items of the catalogue of their strength times the similarity, 0..1, of every item to them,
+        by what people like together and by content."""
         ...
 
     def history(self, user: str | None) -> Sequence[str]:
