@@ -27,6 +27,7 @@ BENCHMARKS: Mapping[str, str] = {
     "beams": "llmrec.evals.bench.beams:BeamsBench",
     "adapters": "llmrec.evals.bench.adapters:AdaptersBench",
     "plain": "llmrec.evals.bench.plain:PlainBench",
+    "training": "llmrec.evals.bench.training:TrainingBench",
     "filtered-search": "llmrec.evals.bench.filtered_search:FilteredSearch",
 }
 

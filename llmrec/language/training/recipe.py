@@ -37,7 +37,7 @@ FACTS = "training.json"
 """What was trained and how it went; written last, so that a folder that has it is whole."""
 
 _LENGTH, _BATCH = 512, 4
-_VALIDATION_TOKENS = 16_384
+_VALIDATION_TOKENS = 8_192
 _TOKENIZER_CHARACTERS = 20_000_000
 _LOCK = ".lock"
 

@@ -295,7 +295,7 @@ def test_an_evaluated_model_predicts_what_was_measured(tiny: Path, shop: Dataset
     from llmrec.language.training.tokenizer import encode
 
     model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny), AutoTokenizer.from_pretrained(tiny)
-    ids = torch.from_numpy(encode(build_corpus(shop).validation, tokenizer)[: 16_384 + 1].astype(np.int64))
+    ids = torch.from_numpy(encode(build_corpus(shop).validation, tokenizer)[: 8_192 + 1].astype(np.int64))
     count = (len(ids) - 1) // 64
     losses = []
     with torch.no_grad():
