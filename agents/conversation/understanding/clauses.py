@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmrec.agents.conversation.understanding.bounds import Bound
-from llmrec.agents.conversation.understanding.lexicon import FILLERS, NEGATORS, OPENERS, words
+from llmrec.agents.conversation.understanding.lexicon import CLASS_OF, FILLERS, NEGATORS, OPENERS, words
 from llmrec.agents.conversation.understanding.linker import Mention
 from llmrec.agents.conversation.understanding.normalise import tokenise
 from llmrec.agents.conversation.understanding.references import Reference
@@ -49,6 +49,8 @@ class Clause:
     """The clause in front has names."""
     reason: bool = False
     """Opened by "because": says why, asks for nothing."""
+    contrast: bool = False
+    """Opened by "but"."""
 
     @property
     def words(self) -> list[str]:
@@ -74,15 +76,19 @@ _EXCEPTED = words("anything everything all anyone everyone")
 _REASONS = words("because since as")
 _JOINTS = words("and then plus also or so")
 _SUBJECTS = words("i we it they he she you my our that this there")
+_BE = words("am is are was were be just")
+_OR_ELSE = words("just maybe better else can could should would do show give tell i we you is are")
 _AUXILIARIES = words("is are was were do does did can could will would should has have had am")
 _SOFT = words("please just also then maybe really oh well so and now definitely actually honestly only")
 _ANSWERS = words("yes yeah yep no nope nah okay sure hi hello hey thanks")
-_AFTER_ANSWER = words("i we you it that show give just let can could wait how what")
+_AFTER_ANSWER = words("my i we you it that show give just let can could wait how what")
 _WISHES = words("want prefer need love like")
 _IMPERATIVES = words("give show play find recommend suggest")
 _PREDICATES = words(
-    "sounds looks seems sucks rocks instead bores too please yes no yeah nah nope never always definitely"
+    "sounds looks seems sucks rocks instead bores too please yes no yeah nah nope never always definitely drives makes"
+    " gives gets puts leaves hurts does made gave got"
 )
+_JUDGEMENTS = ("<great>", "<bad>", "<hate>", "<ugh>")
 _TURNS = words("not no never without nothing minus rather except instead nor over more less")
 _BESIDE_TURN = words("the a any too so much than of for to with very like anything")
 
@@ -122,6 +128,7 @@ def split(units: Sequence[Unit]) -> list[Clause]:
                 clauses.append(current)
                 current = Clause()
             current.reason |= joint and unit.word in _REASONS
+            current.contrast |= joint and unit.word in _CONTRASTS
         if not joint:
             current.units.append(unit)
     return [*clauses, current] if current.units else clauses
@@ -139,19 +146,28 @@ def _is_joint(units: Sequence[Unit], at: int, current: Clause) -> bool:
     if unit.word in _REASONS:
         return bool(current.units) and (unit.word == "because" or rest[0].word in _SUBJECTS)
     if unit.word in _JOINTS and (current.units or unit.before):
-        return (unit.word != "so" or bool(unit.before)) and _opens(rest, current)
+        if unit.word == "so" and not unit.before:
+            # "every time so no thanks" but "we like it so much", "i am so not into it"
+            return current.units[-1].word not in _BE and rest[0].word != "not" and _opens(rest, current)
+        if unit.word == "or" and not unit.before:
+            return rest[0].word in _OR_ELSE and _opens(rest, current)  # but "take it or leave it"
+        return _opens(rest, current)
     return False
 
 
 def _begins(units: Sequence[Unit], at: int, current: Clause) -> bool:
     """Whether a clause begins with the unit."""
     unit = units[at]
+    if unit.word in ("in", "with") and current.names and current.names[-1].word == "@i" and units[at + 1 : at + 2]:
+        return units[at + 1].word == "@a"  # "like the last one, in white"
     if unit.before:
         return unit.before == "." or _opens(units[at:], current)
     if current.units and unit.word in _AFTER_ANSWER and all(u.word in _ANSWERS for u in current.units):
         return True  # "no i misclicked"
     if unit.word in _IMPERATIVES and current.names:
-        return True  # "instead of pop give me rock"
+        return (
+            unit.word != "play" or current.units[-1].word != "@i"
+        )  # "I saw Air play"  # "instead of pop give me rock"
     if unit.word == "i" and current.names and current.units[0].word in NEGATORS:
         return any(following.word in _WISHES for following in units[at + 1 : at + 3])  # "no metal i want jazz"
     return _turns(units, at, current)
@@ -160,7 +176,7 @@ def _begins(units: Sequence[Unit], at: int, current: Clause) -> bool:
 def _opens(units: Sequence[Unit], current: Clause) -> bool:
     """Whether these units, behind a comma or "and", say something of their own, rather than go on with a list."""
     at = 0
-    while at < len(units) and units[at].word in _SOFT:
+    while at < len(units) and (units[at].word in _SOFT or units[at].word in FILLERS):
         at += 1
     if at == len(units):
         return not current.names
@@ -182,6 +198,8 @@ def _opens(units: Sequence[Unit], current: Clause) -> bool:
     if following.word in ("please", "too"):
         # "no rock, jazz please" but "no rock and pop please"
         return units[0].before == "," or not any(unit.word in NEGATORS for unit in current.units)
+    if units[0].before == "," and CLASS_OF.get(following.word) in _JUDGEMENTS:
+        return True  # "the Adesso great, the Cherry awful"
     return following.word in _SUBJECTS or following.word in _AUXILIARIES or following.word in _PREDICATES
 
 

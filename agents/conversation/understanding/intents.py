@@ -9,6 +9,7 @@ titles.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -19,7 +20,13 @@ from scipy import sparse
 
 from llmrec.agents.conversation.understanding.clauses import read_example
 from llmrec.agents.conversation.understanding.examples import INTENTS, examples
-from llmrec.agents.conversation.understanding.lexicon import CIRCUMSTANCE, CLASS_OF, FUNCTION, GENERIC
+from llmrec.agents.conversation.understanding.lexicon import (
+    CIRCUMSTANCE,
+    CLASS_OF,
+    DIALOGUE,
+    FUNCTION,
+    GENERIC,
+)
 from llmrec.agents.conversation.understanding.sentences import Sentences, stored_sentences
 
 DIMENSIONS = 1 << 16
@@ -32,9 +39,14 @@ KNOWN = 0.7
 
 @cache
 def dialogue_words() -> frozenset[str]:
-    """All words of the examples that are not looked for in a catalogue."""
-    words = {word for text, intent in examples() if intent not in ("search", "none") for word in read_example(text)}
-    return frozenset(word for word in words if word.isalpha() and len(word) > 1)
+    """Words that people say to any recommender: those of several examples, fewer of them searches."""
+    said: Counter[str] = Counter()
+    sought: Counter[str] = Counter()
+    for text, intent in examples():
+        if intent != "none":
+            (sought if intent == "search" else said).update(set(read_example(text)))
+    counted = {word for word, count in said.items() if count >= 2 and count > 2 * sought[word]}
+    return frozenset(word for word in counted | DIALOGUE | {*CLASS_OF} if word.isalpha() and len(word) > 1)
 
 
 def content_words(words: Sequence[str]) -> list[str]:

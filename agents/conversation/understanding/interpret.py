@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -42,9 +42,11 @@ _DELETE = words(
 )
 _EXPORT = words("export download copy backup send extract dump transfer takeout")
 _SHOWING = words("show give see list play recommend suggest results result recommendations suggestions picks got")
+_NOTHING = words("nothing no without")
 _EITHER = words("either both any all")
 _BACK = words("it that this them these those they both all")
 _REQUEST = words("want need looking find show give recommend suggest search something anything any after")
+_TELLING = words("i we he she it they you my our his her their the this that there who what when because")
 _BARE = words("and or the oh hmm well so ugh ooh a an")
 _YES_NO = words("yes yeah yep no nope nah okay sure")
 _OPENING = (FUNCTION | words("searching find search seeking anyone")) - words("a an the")
@@ -55,6 +57,16 @@ UNSURE = 0.25
 """Score below which a clause without names is not believed to do anything."""
 SURE = 0.6
 """Score from which an intent counts although the situation speaks against it."""
+CERTAIN = 0.7
+"""Score from which what is said of "it" counts more than what was said of the name."""
+SPOKEN = 0.65
+"""Score from which ordinary words that are also names are only words: "makes no odds to me"."""
+HINT = 0.15
+"""Score from which a wish with further words is a search."""
+DOUBTFUL = 0.35
+"""Score below which what is said of an attribute, in words that nothing explains, is rather a search."""
+LEAD = 0.2
+"""By how much praise must lead over dislike, or the reverse, in what is said beside an answer."""
 
 
 @dataclass(frozen=True)
@@ -115,25 +127,47 @@ class _Message:
             statements = [s for s in statements if s.intent not in ("yes", "no")]
         if "reset" in intents:
             statements = [s for s in statements if s.intent != "undo"]
-        if {"yes", "no"} <= intents:
+        answers = [statement for statement in statements if statement.intent in ("yes", "no")]
+        if "results" in intents or any(self._score(s) > SURE for s in answers):
+            for statement in answers:
+                if self._score(statement) < SURE:
+                    statement.intent = "none"  # "go on, what have you got", "yes, that takes me back"
+        if {"yes", "no"} <= {statement.intent for statement in statements}:
             # "yes and no", "could be, could be not"
             for statement in statements:
                 statement.intent = {"yes": "dont_care", "no": "none"}.get(statement.intent, statement.intent)
         if any(s.intent == "more_like" and s.clause.names for s in statements):
             # "more of the same, like Portishead"
             statements = [s for s in statements if s.intent != "more_like" or s.clause.names]
+        if self.asked and intents & {"yes", "no"}:
+            for statement in statements:
+                if statement.intent in ("positive", "negative") and self._is_aside(statement):
+                    statement.intent = "none"  # "yes, we must save paper"
         if len(statements) > 1:
             statements = [s for s in statements if not self._is_empty(s, statements)]
         acts: list[Act] = []
         for statement in statements:
             new = self._acts_of(statement)
-            if not statement.clause.named:  # what "it" is said of does not take back what was said of the name
-                settled = {act.item_id for act in acts if act.kind in _SIDES}
-                new = [act for act in new if act.kind not in _SIDES or not act.item_id or act.item_id not in settled]
+            if not (
+                statement.clause.named or statement.clause.contrast
+            ):  # what "it" is said of does not take back what was said of the name
+                settled = {act.item_id or act.value for act in acts if act.kind in _SIDES} - {self.asked, None}
+                if self._score(statement) < CERTAIN:
+                    new = [act for act in new if act.kind not in _SIDES or (act.item_id or act.value) not in settled]
             acts += new
             self._named = statement.clause.named or self._named
         acts += self._search(statements, nothing_else=not acts)
         return _tidy(acts)
+
+    def _score(self, statement: Statement) -> float:
+        return float(statement.scores[self.parts.intents.labels.index(statement.intent)])
+
+    def _is_aside(self, statement: Statement) -> bool:
+        """Whether it is open what a clause says about its names."""
+        likes, dislikes, nothing = (
+            statement.scores[self.parts.intents.labels.index(label)] for label in ("positive", "negative", "none")
+        )
+        return max(likes, dislikes) < SURE and (abs(likes - dislikes) < LEAD or nothing > LEAD)
 
     def _is_empty(self, statement: Statement, among: Sequence[Statement]) -> bool:
         """Whether a clause says nothing beside the others."""
@@ -157,6 +191,8 @@ class _Message:
             return []
         forms: dict[tuple[str, ...], int] = {}
         ways: list[list[int]] = []
+        plainly: list[Clause | None] = []
+        raw: list[int] = []
         before, follows = "", False
         for clause in self.clauses:
             # "undo that", "seen that", "I adore both": a pronoun may be a word, an item shown, or a name said before
@@ -166,12 +202,41 @@ class _Message:
             if clause.looks_back:
                 options.append(canonical([(before if word in _BACK else word, sep) for word, sep in spoken]))
             ways.append([forms.setdefault(tuple(option), len(forms)) for option in options])
+            plain = self._plainly(clause)
+            plainly.append(plain)
+            raw.append(forms.setdefault(tuple(plain.words), len(forms)) if plain is not None else -1)
             before = clause.named[-1].word if clause.named else before
             clause.follows_names = follows
             follows = bool(clause.named)
         scores = self.parts.intents.scores(list(forms))
-        best = [scores[options].max(axis=0) for options in ways]
-        return [Statement(c, self._choose(c, row), row) for c, row in zip(self.clauses, best, strict=True)]
+        statements = []
+        for clause, options, plain, at in zip(self.clauses, ways, plainly, raw, strict=True):
+            best = scores[options].max(axis=0)
+            if plain is not None and self._is_spoken(plain, scores[at], float(best.max())):
+                clause, best = plain, scores[at]
+            statements.append(Statement(clause, self._choose(clause, best), best))
+        return statements
+
+    def _plainly(self, clause: Clause) -> Clause | None:
+        """The clause with its ordinary words that may be names as words; None where there are none."""
+        if not any(unit.mention is not None and unit.mention.weak for unit in clause.units):
+            return None
+        units: list[Unit] = []
+        for unit in clause.units:
+            if unit.mention is None or not unit.mention.weak:
+                units.append(unit)
+                continue
+            for place in range(unit.start, unit.end):
+                token = self.reading.tokens[place]
+                units += [Unit(word, place, place + 1, token.before) for word in token.words]
+        return replace(clause, units=units)
+
+    def _is_spoken(self, plain: Clause, scores: NDArray[np.float32], otherwise: float) -> bool:
+        """Whether a clause is a wording that people use, all its ordinary words being words."""
+        label = self.parts.intents.labels[int(scores.argmax())]
+        if label in ("search", "none", "positive") or scores.max() < (SURE if otherwise < SURE else SPOKEN):
+            return False
+        return self._allows(label, plain, float(scores.max()), content_words(plain.words))
 
     def _spoken(self, unit: Unit) -> list[tuple[str, str]]:
         if not unit.is_pronoun:
@@ -187,6 +252,8 @@ class _Message:
                 value = score + self._bonus(label, clause)
                 if value > best:
                     best, chosen = value, label
+        if self.asked and chosen in ("search", "none") and clause.units[0].word in _NOTHING and not clause.names:
+            return "no"  # "nothing with singing in it" turns the question down
         return chosen
 
     def _allows(self, label: str, clause: Clause, score: float, content: Sequence[str]) -> bool:
@@ -203,17 +270,19 @@ class _Message:
             case "yes" | "no":
                 return not clause.names and bool(self.asked or self.shown.positions or clause.follows_names)
             case "positive" | "negative":
-                return names
+                return names or (clause.follows_names and score > CERTAIN)  # "Jaws scared me, and i loved every second"
             case "seen":
                 return names or bool(self.shown.positions)
             case "more_like":
-                return names or bool(self.shown.positions)
+                return names or clause.follows_names or bool(self.shown.positions)
             case "search":
                 return bool(content) and not (len(content) == 1 and _names_item(clause))
             case "small_talk":
                 return not clause.named
             case "explain":
                 return bool(self.shown.positions or items or not self.asked)
+            case "compare":
+                return bool(self.shown.positions or items or not self.asked) or score > SURE
             case "dont_care":
                 return bool(self.asked or names) or score > SURE
         return True
@@ -244,7 +313,7 @@ class _Message:
             return acts + [Act(kind=ActKind.DONT_CARE, value=value) for value in (named or (self.asked,))]
         if intent not in _ABOUT_NAMES:
             return acts
-        if intent == "positive" and content_words(clause.words) and not _is_taste(clause):
+        if (intent == "positive" or self._score(statement) < DOUBTFUL) and self._is_search(statement):
             statement.intent = "search"  # "folk songs about the sea": more than names
             return acts
         names = self._meant(clause)
@@ -256,6 +325,13 @@ class _Message:
             places = self.shown.positions if intent == "seen" else self.shown.positions[:1]
             return acts + [self._item_act(intent, position) for position in places]
         return acts + [act for unit in names for act in self._about(unit, intent)]
+
+    def _is_search(self, statement: Statement) -> bool:
+        """Whether a wish for names says more than they do."""
+        if not content_words(statement.clause.words) or _is_taste(statement.clause):
+            return False
+        hint = statement.scores[self.parts.intents.labels.index("search")]
+        return hint > HINT or self._score(statement) < DOUBTFUL
 
     def _meant(self, clause: Clause) -> Sequence[Unit]:
         """The names that a clause speaks of: pronouns only where it has no others, and then those said before."""
@@ -329,9 +405,15 @@ class _Message:
             ][:1]
         if not nothing_else:
             # beside an answer, a story is no request
-            wanted = [clause for clause in wanted if _is_request(clause)]
+            wanted = [s.clause for s in statements if s.intent == "search" and self._is_request(s)]
         query = " ".join(filter(None, map(self._query, wanted)))
         return [Act(kind=ActKind.SEARCH, value=query)] if query else []
+
+    def _is_request(self, statement: Statement) -> bool:
+        words = [unit.word for unit in statement.clause.units]
+        told = words[0] in _TELLING or words[0] in NEGATORS
+        sure = statement.scores[self.parts.intents.labels.index("search")] > SURE
+        return words[0] in ("a", "an", "some") or any(word in _REQUEST for word in words) or (sure and not told)
 
     def _query(self, clause: Clause) -> str:
         """The words of a clause as written, without what introduces the request and without bounds."""
@@ -350,6 +432,21 @@ def _hand_back(statements: Sequence[Statement], asked: str | None) -> None:
         if _only_names(before.clause, asked) and statement.intent in ("yes", "no", "dont_care"):
             before.intent = "none"  # "Documentary? No": the question again
             continue
+        if _is_correction(statement.clause) and before.intent in _ABOUT_NAMES:
+            before.intent, statement.intent = "none", before.intent  # "lose the second one, Evita i mean"
+            continue
+        if _is_bare(before.clause) and before.intent == "positive":
+            items = all(unit.word == "@i" for unit in before.clause.names)
+            if statement.intent in ("explain", "compare") and not statement.clause.named:
+                before.intent = "none"  # "Suede? where did that come from"
+                continue
+            if (
+                items
+                and statement.clause.contrast
+                and statement.intent in ("positive", "negative")
+                and all(unit.word == "@a" for unit in statement.clause.names)
+            ):
+                before.intent = "more_like"  # "Alien but funny"
         if statement.clause.named:
             continue
         if not _is_bare(before.clause):
@@ -377,6 +474,13 @@ def _is_bare(clause: Clause) -> bool:
     return bool(clause.names) and all(word in ("@a", "@i") or word in _BARE for word in spoken)
 
 
+def _is_correction(clause: Clause) -> bool:
+    """Names, and "i mean" before or behind them."""
+    spoken = [unit.word for unit in clause.units]
+    meant = spoken[-2:] == ["i", "mean"] or spoken[:2] == ["i", "mean"] or spoken[:2] == ["i", "meant"]
+    return meant and bool(clause.named) and sum(word not in ("@a", "@i") for word in spoken) == 2
+
+
 def _about_items(names: Sequence[Unit]) -> list[Unit]:
     """The items, and attributes only where they are listed with them: not "more headphones like the third"."""
     kept = []
@@ -386,10 +490,6 @@ def _about_items(names: Sequence[Unit]) -> list[Unit]:
         if unit.word == "@i" or (listed and len(names) > 2):
             kept.append(unit)
     return kept
-
-
-def _is_request(clause: Clause) -> bool:
-    return clause.units[0].word in ("a", "an", "some") or any(unit.word in _REQUEST for unit in clause.units)
 
 
 def _is_taste(clause: Clause) -> bool:
@@ -411,7 +511,7 @@ def _tidy(acts: Sequence[Act]) -> list[Act]:
     Of a yes and a no to one thing the later counts, of a wish and no preference the latter.
     """
     kept: dict[tuple[str, str | None], Act] = {}
-    for act in dict.fromkeys(acts):
+    for act in acts:
         side = _SIDES.get(act.kind)
         key = (side, act.item_id or act.value) if side else (act.kind.value, str(act))
         if key in kept and ActKind.DONT_CARE in (kept[key].kind, act.kind):

@@ -91,6 +91,9 @@ GENERIC = THINGS | words(
 """Nouns that say nothing about what is wanted."""
 
 CIRCUMSTANCE = words(
+    "hubby wifey missus missis grandma grandmother grandpa grandfather grandparents granny nan uncle aunt cousin "
+    "nephew niece neighbour neighbours colleague colleagues boss guests fiance fiancee mummy daddy mama papa toddler "
+    "teenager teenagers bloke lad lads hun darling grand lovely ages "
     "tonight today now lately currently tomorrow yesterday weekend evening morning afternoon night day days week "
     "month year moment while time times mostly usually often sometimes always never forever recently wife husband "
     "girlfriend boyfriend gf bf kids kid family friend friends mom mum dad mother father son daughter brother "
@@ -101,6 +104,25 @@ CIRCUMSTANCE = words(
     "matter plenty tons ton loads heaps spend pay paying cost costs money released release came out years"
 )
 """Who with and when: words that may stand in a request without being looked for."""
+
+COLLOQUIAL = words(
+    "lefty righty telly fridge laptop laptops selfie selfies podcast podcasts playlist playlists karaoke yoga pilates"
+    " zumba gym jog jogging commute hungover hangover barbecue bbq picnic sleepover birthday bday xmas bruv babe luv"
+    " hun hon sweetie darling mates lads lad lass gals chick chicks dudes folks peeps fam besties bestie nan nana"
+    " granny grandad grandpa granddad gramps auntie aunty uncle cousin niece nephew stepdad stepmum fiance fiancee"
+    " roomie flatmate flatmates coworker coworkers neighbour neighbours neighbor neighbors teen teens teenager"
+    " teenagers toddler toddlers preschooler pensioner oap gn gm bff ikr smh fyi asap diy tbf idek omw hmu wyd"
+    " skint knackered gutted chuffed chuffing bloody blimey crikey cor wee bonnie aye och nowt owt summat innit"
+    " yonks loo bloke blokes cuppa dodgy faff naff posh quirky cheesy cringey spooky creepy gory twisty trippy"
+    " groovy jazzy bluesy poppy punky folky rocky funky twangy bouncy punchy mellow chilled chillax upbeat"
+    " downbeat catchy danceable bop bops banger bangers tearjerker tearjerkers chickflick romcom romcoms whodunnit"
+    " whodunnits flick flicks binge binged binging rewatch rewatched rewatching doc docs docu webcam webcams dongle"
+    " dongles earbuds earbud headphone earphone earphones headset headsets soundbar subwoofer touchpad trackpad"
+    " smartphone smartphones smartwatch charger chargers router routers printer printers scanner scanners toner"
+    " tripod gimbal drone drones gopro ipad iphone macbook chromebook thinkpad usb hdmi vga wifi backlit ergonomic"
+    " clicky thumbsup emoji meme memes gif"
+)
+"""Words that lists of frequent English lack, so that they are not taken for misspellings."""
 
 FUNCTION = words(
     "whichever wherever whenever ftw "
@@ -249,6 +271,7 @@ CLASSES: dict[str, frozenset[str]] = {
         "beautiful fab fabulous ace incredible gorgeous stunning best favourite favourites neat legendary lit "
         "masterpiece gem banger bangers goat goated magnificent delightful marvelous marvellous terrific "
         "phenomenal outstanding flawless fire dope rad divine ideal solid decent cute genius timeless wicked "
+        "magical hilarious fab fun funny gripping touching moving adorable handsome magic class "
         "impressive charming interesting promising tempting slaps rocks rock rules rule tops unbeatable exquisite "
         "yummy sublime glorious splendid stellar"
     ),

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from rapidfuzz.distance import OSA
 
 from llmrec.agents.conversation.understanding.lexicon import (
+    CIRCUMSTANCE,
     CLASS_OF,
+    COLLOQUIAL,
+    CURRENCIES,
     DECADES,
     DIALOGUE,
     EVALUATIVE,
@@ -16,6 +19,7 @@ from llmrec.agents.conversation.understanding.lexicon import (
     GENERIC,
     NUMBERS,
     ORDINALS,
+    UNITS,
 )
 from llmrec.agents.conversation.understanding.names import Name, Names, Words, attribute_words, singular
 from llmrec.agents.conversation.understanding.normalise import Token, fold, name_words
@@ -62,18 +66,31 @@ class Linker:
         """`dialogue`: words that people say to any recommender."""
         self.names = names
         weights = {word: 0.2 + 20 * weight for word, weight in english().items()}
+        for word in CIRCUMSTANCE | COLLOQUIAL | CURRENCIES | UNITS:
+            weights[word] = max(weights.get(word, 0.0), 1.0)
         for word in FUNCTION | DIALOGUE | {*NUMBERS, *ORDINALS, *DECADES}:
             weights[word] = max(weights.get(word, 0.0), 20.0)
         for word in dialogue:
             weights[word] = max(weights.get(word, 0.0), 10.0)
-        for word, weight in names.vocabulary().items():
+        vocabulary = names.vocabulary()
+        self._matters = frozenset(
+            {*FUNCTION, *DIALOGUE, *GENERIC, *CIRCUMSTANCE, *CLASS_OF, *NUMBERS, *ORDINALS, *DECADES, *CURRENCIES}
+            | dialogue
+            | {*vocabulary}
+        )
+        for word, weight in vocabulary.items():
             weights[word] = max(weights.get(word, 0.0), 0.5 + weight)
         self.speller = Speller(weights)
+        self._dialogue = dialogue | DIALOGUE
         ranks = {word: rank for rank, word in enumerate(english())}
         self._common = frozenset(word for word, rank in ranks.items() if rank < _COMMON)
         self._english = frozenset(ranks)
         self._strong = max(5.0, STRONG_SHARE * len(names.catalogue))
         self._rare = RARE_SHARE * len(names.catalogue)
+
+    def matters(self, word: str) -> bool:
+        """Whether a correction to this word changes what a message means, rather than guesses at a rare word."""
+        return word in self._matters
 
     def corrected(self, tokens: Sequence[Token], known: Collection[str] = ()) -> list[list[str]]:
         """For each token the ways to read it: the word as written first, then corrections, best first.
@@ -87,6 +104,10 @@ class Linker:
                 near = self.speller.correct(token.raw)
                 budget -= 1
                 ways += [word for word, score in near if score > near[0][1] - 6.0]
+                if ways[1:] and ways[1] in self._dialogue:
+                    # "botherd" is "bothered" and not "Brother"
+                    edits = OSA.distance(token.raw, ways[1])
+                    ways = [way for way in ways if OSA.distance(token.raw, way) <= edits]
             readings.append(ways)
         return readings
 
@@ -224,8 +245,9 @@ class Linker:
         if a is None and b is None and i is not None and not marked:
             # "heat", "speed", "the game": titles that are ordinary words need a sentence about items
             weak = weak or common or (len(words) == 1 and i.article)
-        if a is not None and b is None and common and a.weight < self._rare:
-            weak = True
+        english = len(words) == 1 and (common or words[0] in self._english)
+        if a is not None and b is None and (common or (english and i is None)) and a.weight < self._rare:
+            weak = True  # "bounce", "hall": words that a few people used as a tag
         if a is not None and i is not None and a.weight < self._strong and (marked or not (weak or common)):
             a = None  # a rarely used tag that is also somebody's name
         return Mention(

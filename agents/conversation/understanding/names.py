@@ -93,10 +93,10 @@ class Names:
 
     def _add_synonyms(self) -> None:
         for said, written in SYNONYMS:
-            words, target = name_words(said), name_words(written)
-            if words not in self.exact:
-                meant = [name for name in self.exact.get(target, []) if name.kind == "attribute"]
-                if meant:
+            target = name_words(written)
+            meant = [name for name in self.exact.get(target, []) if name.kind == "attribute"]
+            for words in (name_words(said), name_words(said + "s")):
+                if meant and words not in self.exact:
                     self.exact[words] = meant
 
     def _gaps(self) -> dict[tuple[int, Words], list[Words]]:

@@ -23,6 +23,9 @@ _NUMBERED = words("number no nr item option film movie product choice")
 _DETERMINERS = words("the your that this")
 _DETERMINED = words("the your that this my and or with to like not")
 _VERBS = words("like show listen watch feel sounds sound matches match feature fit")
+_PAIRING = words("and or vs versus to with than over")
+_BEFORE_PLACE = words("not no like love hate seen with is take pick choose drop lose remove hide only") | {""}
+_AFTER_PLACE = words("please is was looks sounds seems and or for then instead again") | {""}
 _PLURALS = words("these those them they")
 _SINGULARS = words("it this that")
 
@@ -78,6 +81,8 @@ def _by_place(
         value = _cardinal(following)
         if 0 < value <= count and (word in ("number", "nr", "item", "option") or following.isdigit()):
             return Reference(start, at + 2, (value - 1,))
+    if _is_place(words, at, count):
+        return Reference(start, at + 1, (int(word) - 1,))
     if word in ORDINALS or word in _LAST or word in ("former", "latter"):
         return _by_ordinal(words, tokens, start, at, count, determined, nouns)
     if (word == "all" and _cardinal(following) == count) or (start < at and _cardinal(word) == count > 1):
@@ -92,6 +97,17 @@ def _by_place(
         # the negator stays a word: it says what is meant
         return Reference(start if word == "all" else at + 2, at + 3, tuple(range(count)))
     return None
+
+
+def _is_place(words: Sequence[str], at: int, count: int) -> bool:
+    """Whether a bare number is an item's place: "between 2 and 3", "not 1", "2 please"."""
+    if not (words[at].isdigit() and 0 < int(words[at]) <= count):
+        return False
+    before, after = words[at - 1] if at else "", words[at + 1] if at + 1 < len(words) else ""
+    beside = (before in _PAIRING and at > 1 and words[at - 2].isdigit()) or (
+        after in _PAIRING and at + 2 < len(words) and words[at + 2].isdigit() and int(words[at + 2]) <= count
+    )
+    return beside or (before in _BEFORE_PLACE and after in _AFTER_PLACE)
 
 
 def _by_ordinal(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from llmrec.agents.conversation.understanding.bounds import Bound, find_bounds
 from llmrec.agents.conversation.understanding.clauses import Unit
-from llmrec.agents.conversation.understanding.lexicon import EVALUATIVE, GENERIC, words
+from llmrec.agents.conversation.understanding.lexicon import CLASS_OF, EVALUATIVE, GENERIC, words
 from llmrec.agents.conversation.understanding.linker import Linker, Mention
 from llmrec.agents.conversation.understanding.names import Names
 from llmrec.agents.conversation.understanding.normalise import Token, name_words, tokenise
@@ -29,8 +29,10 @@ _OPEN_PLACES = _PLACES | words(
 """The same for words that rarely say how one likes something."""
 _VERBS = words("is are was were rocks rules sucks and or vs versus please again already looks sounds seems has")
 """Words behind an ordinary word at the start that make it a title: "heat was great"."""
+_LIKENESSES = words("ish esque type style vibe vibes")
+"""Words behind a title that ask for what is like it."""
 _POSSESSIVES = words("my our his her their")
-_DETERMINERS = words("the a that this called")
+_DETERMINERS = words("the that this called")
 
 Piece = Bound | Reference | Mention
 
@@ -74,7 +76,7 @@ def read(text: str, linker: Linker, asked: str | None, shown: Shown) -> Reading:
     known = {word for title in (*shown.titles, *shown.brands) for word in name_words(title)}
     readings = linker.corrected(tokens, known)
     respelt = [
-        replace(token, raw=ways[1], words=(ways[1],)) if len(ways) > 1 else token
+        replace(token, raw=ways[1], words=(ways[1],)) if len(ways) > 1 and linker.matters(ways[1]) else token
         for token, ways in zip(tokens, readings, strict=True)
     ]
     names = linker.names
@@ -86,10 +88,15 @@ def read(text: str, linker: Linker, asked: str | None, shown: Shown) -> Reading:
         shown_years=shown.years,
     )
     ranked: list[tuple[int, Piece]] = [(55 + bound.end - bound.start, bound) for bound in bounds]
+    mentions = linker.link(text, tokens, readings, asked)
+    values = {(m.start, m.end) for m in mentions if m.attribute is not None and m.brand is None and not m.weak}
     for reference in find_references(respelt, shown.titles, shown.brands):
-        base = 0 if reference.pronoun else 60 if reference.by_title else 30
+        if reference.by_title and reference.end - reference.start == 1 and (reference.start, reference.end) in values:
+            continue  # "but wireless"; "the wireless one" is longer
+        numbered = tokens[reference.start].raw.isdigit()
+        base = 0 if reference.pronoun else 60 if reference.by_title or numbered else 30
         ranked.append((base + reference.end - reference.start, reference))
-    for mention in linker.link(text, tokens, readings, asked):
+    for mention in mentions:
         length = mention.end - mention.start
         sure = mention.quality >= 0.9 and length >= 3 and not mention.weak
         base = 55 if sure and mention.item is not None else 40 if sure else 10
@@ -134,10 +141,14 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit], asked: s
         return None  # "my filters"
     if piece.weak:
         raw = tokens[piece.start].raw
-        following = tokens[piece.end].words[0] if piece.end < len(tokens) else ""
+        ends = piece.end == len(tokens) or tokens[piece.end].before != ""
+        following = "" if ends else tokens[piece.end].words[0]
         listed = previous in ("and", "or", "nor") and len(units) > 1 and units[-2].word == "@a"
         joined = previous in ("and", "or", "with", "to") and len(units) > 1 and units[-2].word == "@i"
-        opening = (not units or before != "") and (following in _VERBS or not following)
+        spoken = raw in EVALUATIVE or raw in CLASS_OF  # "great, ..." is no title
+        opening = (not units or before != "") and (
+            following in _VERBS or following in _LIKENESSES or piece.end == len(tokens) or (ends and not spoken)
+        )
         as_title = piece.item is not None and (previous in _ITEM_CUES or joined or opening)
         as_attribute = piece.attribute is not None and (
             previous in (_PLACES if raw in EVALUATIVE else _OPEN_PLACES)
