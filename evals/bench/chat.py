@@ -8,15 +8,9 @@ words or by clicks, and now and then search, ask for results, ask why or take a 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,9 +21,8 @@ from pydantic import Field
 
 from llmrec.contracts import Config, Progress, Row, no_progress
 from llmrec.errors import LlmrecError, UserError
-from llmrec.settings import Settings
+from llmrec.evals.bench.served import a_workspace, llmrec_served
 
-_START_SECONDS = 180
 _SAMPLE_SECONDS = 5.0
 _STATED = {"accept", "reject", "dont_care"}
 _INFORMING = {"compare", "explain", "why", "memory", "small_talk"}
@@ -48,7 +41,7 @@ class ChatBench(Config):
 
     def run(self, source: str, progress: Progress = no_progress) -> list[Row]:
         """Two rows: `alone`, one conversation at a time, and `crowd`, many at once."""
-        with _workspace(source, progress) as workspace, _served(workspace) as (address, pid):
+        with a_workspace(source, progress) as workspace, llmrec_served(workspace) as (address, pid):
             return asyncio.run(_measure(address, pid, self, progress))
 
 
@@ -297,7 +290,7 @@ def _memory_mb(pid: int) -> tuple[float, float]:
     return float(kilobytes["VmRSS:"]) / 1e3, float(kilobytes["RssAnon:"]) / 1e3
 
 
-# --- The server -------------------------------------------------------------------------------------------------------
+# --- The catalogue ----------------------------------------------------------------------------------------------------
 
 
 async def _read_catalogue(client: httpx.AsyncClient, most: int = 3000) -> list[Target]:
@@ -312,62 +305,3 @@ async def _read_catalogue(client: httpx.AsyncClient, most: int = 3000) -> list[T
     if not targets:
         raise UserError("the workspace has no items: build it from a catalogue that has some")
     return targets
-
-
-@contextmanager
-def _workspace(source: str, progress: Progress) -> Iterator[Path]:
-    """`source` where it is a workspace; else one that is built from it and removed afterwards."""
-    folder = Path(source)
-    if source and (folder / "manifest.json").exists():
-        yield folder
-        return
-    from llmrec.agents.assistant import build_workspace
-    from llmrec.data.demo_world import generate
-
-    with tempfile.TemporaryDirectory(prefix="llmrec-bench-") as temporary:
-        if not source:
-            folder = Path(temporary) / "data"
-            generate(folder, progress=progress)
-        workspace = Path(temporary) / "workspace"
-        build_workspace(folder, workspace, progress=progress, settings=Settings.load())
-        yield workspace
-
-
-@contextmanager
-def _served(workspace: Path) -> Iterator[tuple[str, int]]:
-    """`llmrec serve` on a free port, for as long as the block lasts; gives its address and process id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="llmrec-bench-") as folder:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("LLMREC_KEYS")}
-        environment["LLMREC_LIMITS__REQUESTS_PER_MINUTE"] = "1000000"
-        command = [sys.executable, "-m", "llmrec.ui.cli.main", "serve", "--workspace", str(workspace)]
-        command += ["--port", str(port), "--state", f"sqlite:{folder}/state.sqlite"]
-        log = Path(folder) / "server.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_until_ready(address, process, log)
-            yield address, process.pid
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise LlmrecError(f"the server did not start: {' '.join(lines[-3:]) or 'it said nothing'}")
-        with suppress(httpx.TransportError):
-            if httpx.get(f"{address}/health", timeout=5).is_success:
-                return
-        time.sleep(0.2)
-    raise LlmrecError(f"the server did not answer within {_START_SECONDS} s: try 'llmrec serve' on this workspace")
