@@ -52,15 +52,16 @@ class RunFolder:
         """Where adapters are published."""
         return self.path / _ADAPTERS
 
-    def last_line(self) -> str:
-        """The last thing that the server printed, shortened."""
+    def last_words(self) -> str:
+        """The last error that the server printed, or else its last line, shortened."""
         try:
             with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - 4096))
-                lines = file.read().decode(errors="replace").split("\n")
+                file.seek(max(0, self.log.stat().st_size - (1 << 14)))
+                lines = [line.strip() for line in file.read().decode(errors="replace").split("\n") if line.strip()]
         except OSError:
             return ""
-        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+        errors = [line for line in lines if "Error: " in line]
+        return (errors or lines or [""])[-1][:200]
 
     def close(self) -> None:
         """Remove the adapters, and the whole where it is temporary; the log stays otherwise."""

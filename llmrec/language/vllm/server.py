@@ -92,7 +92,7 @@ class Server:
                 wait = FIRST_WAIT
             self._problem = (
                 f"the vLLM server {reason}: it is started again in {wait:.0f} s "
-                f"(the end of {self.files.log}: {self.files.last_line()})"
+                f"({self.files.log}: {self.files.last_words()})"
             )
             log.warning("%s", self._problem)
             self._notify()
@@ -133,7 +133,7 @@ class Server:
                     return process.poll() is None
             if now > told + _TELL:
                 told = now
-                log.info("the vLLM server is starting, %.0f s: %s", now - begun, files.last_line())
+                log.info("the vLLM server is starting, %.0f s: %s", now - begun, files.last_words())
             await asyncio.sleep(_POLL)
         return False
 
