@@ -295,11 +295,14 @@ class Recommend:
 Action = Ask | Recommend
 
 
+ExchangeKind = Literal["accept", "reject", "skip", "turned_down"]
+
+
 @dataclass(frozen=True)
 class Exchange:
     """What was asked or shown, and how it was answered."""
 
-    kind: Literal["accept", "reject", "skip", "turned_down"]
+    kind: ExchangeKind
     names: tuple[str, ...]
     """One attribute; the items that were turned down."""
 
@@ -313,6 +316,11 @@ class BeliefView(Protocol):
     @property
     def probabilities(self) -> NDArray[np.float32]:
         """(n_items,), sums to 1 over the candidates, 0 elsewhere."""
+        ...
+
+    @property
+    def live(self) -> NDArray[np.int64]:
+        """Positions of the candidates, ascending: all with a probability that matters."""
         ...
 
     @property

@@ -36,6 +36,11 @@ class PlainBelief:
     user: str | None = None
     exchanges: tuple[Exchange, ...] = ()
 
+    @property
+    def live(self) -> NDArray[np.int64]:
+        """All with a positive probability."""
+        return np.flatnonzero(self.probabilities)
+
     @classmethod
     def uniform(cls, catalogue: Catalogue) -> PlainBelief:
         """Every item is as likely as any other."""

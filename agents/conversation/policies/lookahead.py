@@ -100,7 +100,7 @@ def _recommending(
     so_far = np.concatenate([[0.0], np.cumsum(worth)])
     before = np.cumsum(counts) - counts - (np.cumsum(sizes) - sizes)[node]
     share = so_far[np.minimum(before + counts, len(worth))] - so_far[np.minimum(before, len(worth))]
-    value: NDArray[np.float64] = np.bincount(node, weights / counts * share, nodes)
+    value: NDArray[np.float64] = np.bincount(node, weights / counts * share, nodes).astype(np.float64)
     return value
 
 

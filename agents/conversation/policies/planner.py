@@ -7,6 +7,7 @@ fully, so a plan that went wrong is made anew from what is believed after it.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -30,6 +31,8 @@ _SINGLE, _ROWS = 150, 400
 """Items that a plan looks at one by one; rows in all, of which each further one stands for several items."""
 _ATTRIBUTES = 64
 """Attributes that a plan may ask about: those that divide the probability best."""
+_MANY = 8
+"""Where more than the n-th part of the catalogue counts, its sums over all items are faster than over those."""
 _COSTS = (0.0, 0.03, 0.06, 0.1)
 """Question costs that rehearsals choose from."""
 _REHEARSALS = 200
@@ -45,6 +48,8 @@ class PlannerConfig(Config):
     """What is believed of a user at the start; see `prior.Prior`."""
     noise: float | None = Field(default=None, ge=0, le=0.5)
     """Rate of wrong answers to expect."""
+    changes: tuple[float, ...] | None = None
+    """Probability that a person changes their mind before the 1st, 2nd, ... action."""
     question_cost: float | None = Field(default=None, ge=0, lt=1)
     """Share of a plan's value that each question loses: impatience, and what wrong answers spoil."""
     negative: bool = True
@@ -67,17 +72,20 @@ class Planner:
     def __init__(self, config: PlannerConfig | None = None) -> None:
         self.config = config or PlannerConfig()
         self.noise = NOISE if self.config.noise is None else self.config.noise
+        self.changes = self.config.changes or ()
         self.cost = self.config.question_cost or 0.0
         self._graph: AttributeGraph | None = None
 
     # --- Learning -----------------------------------------------------------------------------------------------------
 
     def learn(self, lessons: Lessons, progress: Progress = no_progress) -> Self:
-        """The prior, then the rate of wrong answers, then the cost of a question that makes rehearsals shortest."""
+        """The prior, the rate of wrong answers, when minds change, the question cost that makes rehearsals shortest."""
         self._see(lessons)
         self._prior = Prior(self.config.prior).learn(lessons, progress)
         if self.config.noise is None:
             self.noise = wrong_answers(lessons)
+        if self.config.changes is None:
+            self.changes = mind_changes(lessons)
         if self.config.question_cost is None:
             people = lessons.people[:_REHEARSALS]
             turns = []
@@ -91,12 +99,19 @@ class Planner:
     def begin(self, user: str | None) -> Belief:
         """See `lessons.Learner`."""
         return Belief.start(
-            self._catalogue, self._prior.log(user), noise=self.noise, user=user, negative=self.config.negative
+            self._catalogue,
+            self._prior.log(user),
+            noise=self.noise,
+            negative=self.config.negative,
+            changes=self.changes,
+            user=user,
         )
 
     def save(self, folder: Path) -> None:
         """See `lessons.Learner`."""
-        learnt = self.config.model_copy(update={"noise": self.noise, "question_cost": self.cost})
+        learnt = self.config.model_copy(
+            update={"noise": self.noise, "changes": self.changes, "question_cost": self.cost}
+        )
         (folder / "config.json").write_text(learnt.model_dump_json())
         self._prior.save(folder)
 
@@ -115,40 +130,43 @@ class Planner:
 
     def decide(self, belief: BeliefView, turn: int, k: int = 10) -> Action:
         """See `contracts.Policy`; from the last turn of the horizon on it always recommends."""
-        probabilities = belief.probabilities
-        live = np.flatnonzero(probabilities > _SURE * probabilities.max(initial=0))
-        live = live[top_positions(probabilities[live], len(live))]
-        names = belief.catalogue.index.ids[live[:k]]
-        recommend = Recommend(tuple(str(name) for name in names))
+        live = belief.live
+        weights = belief.probabilities[live].astype(np.float64)
+        counting = weights > _SURE * weights.max(initial=0)
+        live, weights = live[counting], weights[counting]
+        best = top_positions(weights, _SINGLE)
+        recommend = Recommend(tuple(str(name) for name in belief.catalogue.index.ids[live[best[:k]]]))
         left = self.config.horizon - 1 - turn
         if left < 1 or len(live) <= k:
             return recommend
-        weights = probabilities[live].astype(np.float64)
         columns, having = self._questions(belief, live, weights)
         if not columns.size:
             return recommend
-        likely = _likely(belief.catalogue, live, weights, columns)
+        likely = _likely(belief.catalogue, live, weights, best, columns)
         rows = np.arange(len(likely.weights))
         asked = range(min(self.config.questions, len(columns)))
         roots = [rows[k:]]
         for question in asked:
             roots += [rows[likely.having[:, question]], rows[~likely.having[:, question]]]
         value = values(likely, roots, left, k, self.cost, self.config.depth - 1)
-        now = (left + 1) * weights[:k].sum() + value[0]
+        now = (left + 1) * weights[best[:k]].sum() + value[0]
         then = (1 - self.cost) * (value[1::2] + value[2::2])
-        best = int(then.argmax())
-        if then[best] <= now:
+        question = int(then.argmax())
+        if then[question] <= now:
             return recommend
-        bits = gain(having[best : best + 1] / weights.sum(), self.noise)
-        return Ask((str(belief.catalogue.attributes.ids[columns[best]]),), float(bits[0]))
+        bits = gain(having[question : question + 1] / weights.sum(), self.noise)
+        return Ask((str(belief.catalogue.attributes.ids[columns[question]]),), float(bits[0]))
 
     def _questions(
         self, belief: BeliefView, live: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The columns of the attributes worth asking about, best first, and the probability that has each."""
         catalogue = belief.catalogue
-        places, entries = _entries(catalogue, live)
-        having: NDArray[np.float64] = np.bincount(entries, weights[places], len(catalogue.attributes))
+        if len(live) > len(catalogue) / _MANY:
+            having = (catalogue.matrix_t @ belief.probabilities).astype(np.float64)
+        else:
+            places, entries = _entries(catalogue, live)
+            having = np.bincount(entries, weights[places], len(catalogue.attributes)).astype(np.float64)
         known = catalogue.attributes.positions((*belief.asked, *belief.accepted))
         having[known[known >= 0]] = 0
         if self.config.reachable and self._graph is not None and belief.accepted:
@@ -179,23 +197,43 @@ def wrong_answers(lessons: Lessons) -> float:
     return min(wrong / answered, 0.49)
 
 
+def mind_changes(lessons: Lessons) -> tuple[float, ...]:
+    """The share of `lessons.people` who want something else before each action than before; () where nobody does."""
+    changed = np.zeros(lessons.actions)
+    for person in lessons.people:
+        wishes = [person.wants(action) for action in range(1, lessons.actions + 1)]
+        changed[1:] += [before != after for before, after in pairwise(wishes)]
+    shares = np.minimum(changed / max(len(lessons.people), 1), 0.99)
+    return tuple(shares.tolist()) if shares.any() else ()
+
+
 def _likely(
-    catalogue: Catalogue, live: NDArray[np.int64], weights: NDArray[np.float64], columns: NDArray[np.int64]
+    catalogue: Catalogue,
+    live: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    best: NDArray[np.int64],
+    columns: NDArray[np.int64],
 ) -> Likely:
-    """The live items, beyond `_SINGLE` a systematic sample of them, with the attributes of `columns`."""
-    starts = np.arange(len(live))
-    if len(live) > _ROWS:
-        step = -(-(len(live) - _SINGLE) // (_ROWS - _SINGLE))
-        starts = np.concatenate([starts[:_SINGLE], starts[_SINGLE::step]])
+    """The live items with the attributes of `columns`: the `best` of them one by one, of the others a systematic sample
+    where they are many."""
+    rest = np.ones(len(live), bool)
+    rest[best] = False
+    order = np.concatenate([best, np.flatnonzero(rest)])
+    starts = np.arange(len(best))
+    if rest.any():
+        step = -(-(len(live) - len(best)) // (_ROWS - _SINGLE))
+        starts = np.concatenate([starts, np.arange(len(best), len(live), step)])
     counts = np.diff(np.append(starts, len(live)))
-    rows = live[starts + counts // 2]
+    masses = np.add.reduceat(weights[order], starts)
+    falling = np.argsort(-masses / counts, kind="stable")
+    rows = live[order[starts + counts // 2]][falling]
     places, entries = _entries(catalogue, rows)
     place_of = np.full(len(catalogue.attributes), -1)
     place_of[columns] = np.arange(len(columns))
     asked = place_of[entries]
     having = np.zeros((len(rows), len(columns)), bool)
     having[places[asked >= 0], asked[asked >= 0]] = True
-    return Likely(np.add.reduceat(weights, starts), counts, having)
+    return Likely(masses[falling], counts[falling], having)
 
 
 def _entries(catalogue: Catalogue, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
