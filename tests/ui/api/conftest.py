@@ -174,8 +174,13 @@ def serve_language(tmp_path: Path) -> Iterator[Callable[..., Server]]:
             assistant.language = Language.open(engine, tmp_path, settings.llm_timeout)
         else:
             assistant.language = Language(engine, AdapterSources(AdapterStore(tmp_path / "adapters")), 5.0)
-        servers.append(Server(nullcontext(create_app(assistant, settings))))  # type: ignore[arg-type]
+        servers.append(Server(opened(assistant, settings)))
         return servers[-1]
+
+    @asynccontextmanager
+    async def opened(assistant: Faulty, settings: Settings) -> AsyncIterator[Any]:
+        yield create_app(assistant, settings)  # type: ignore[arg-type]
+        await assistant.language.aclose()
 
     yield start
     for server in servers:

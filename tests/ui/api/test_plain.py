@@ -64,6 +64,9 @@ class Parrot:
         finally:
             self.ended += 1
 
+    async def aclose(self) -> None:
+        pass
+
 
 @pytest.fixture
 def parrot() -> Parrot:
@@ -234,7 +237,7 @@ def test_a_schema_that_cannot_be_used_is_a_mistake(
 )
 def test_what_fails_before_the_first_word_has_its_status(serve_language: Serve, reply: Reply, status: int) -> None:
     with ScriptedServer([reply]) as scripted:
-        server = serve_language(f"openai:{scripted.url}#{MODEL}", llm_timeout=0.7)
+        server = serve_language(f"openai:{scripted.url}#{MODEL}", llm_timeout=0.7 if reply.delay else 15.0)
         for stream in (False, True):
             answer = httpx.post(server.url + CHAT, json={"model": MODEL, "messages": HELLO, "stream": stream})
             assert answer.status_code == status, answer.text
