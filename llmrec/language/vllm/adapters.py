@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -127,6 +128,12 @@ class Shelf:
             if len(self._users) > self.bound and self._trimming is None:
                 self._trimming = asyncio.create_task(self._trim())
 
+    def clear_up(self) -> None:
+        """Remove what others left in the folder and nobody has used for as long as the grace is."""
+        for path in self.folder.glob("*"):
+            if path.stat().st_mtime < time.time() - self._grace:
+                shutil.rmtree(path, ignore_errors=True)
+
     async def aclose(self) -> None:
         """Wait for what is being unloaded."""
         if self._trimming is not None:
@@ -162,7 +169,7 @@ class Shelf:
                 for number in (stat.st_ino, stat.st_size, stat.st_mtime_ns)
             )
             name = self._names.get((adapter, version))
-            if name is None or not (self.folder / name).is_dir():
+            if name is None or name not in self._users:
                 contents = [(adapter / file).read_bytes() for file in (CONFIG, WEIGHTS)]
                 name = "a" + hashlib.sha256(b"\0".join(contents)).hexdigest()[:32]
                 self._write(name, contents)
@@ -177,6 +184,7 @@ class Shelf:
     def _write(self, name: str, contents: list[bytes]) -> None:
         target = self.folder / name
         if target.is_dir():
+            os.utime(target)  # used now, whoever published it
             return
         unfinished = self.folder / f".{name}"
         shutil.rmtree(unfinished, ignore_errors=True)

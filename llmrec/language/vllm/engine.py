@@ -230,7 +230,8 @@ class VLLMEngine:
         self._limits = self._limits or await self._find_limits(endpoint)
         folder = await pool.run(find, self._source, adapter, self._limits)
         try:
-            async with self._on_shelf().using(folder) as name:
+            shelf = self._shelf or await self._make_shelf()
+            async with shelf.using(folder) as name:
                 yield name
         except EngineRefused as error:
             if error.status == 404 or "could not be loaded" in error.reason:
@@ -249,15 +250,15 @@ class VLLMEngine:
             base, rank, modules = listed.get(await endpoint.first_model(), {}).get("root"), None, None
         return Limits(base, rank, modules, await pool.run(_shapes, base))
 
-    def _on_shelf(self) -> Shelf:
-        if self._shelf is None:
-            folder, grace = self._published, _DAY
-            if self._server is not None:
-                assert self._server.files is not None
-                folder, grace = self._server.files.adapters, GRACE
-            assert folder is not None
-            self._shelf = Shelf(folder, self._bound, self._unload, grace)
-        return self._shelf
+    async def _make_shelf(self) -> Shelf:
+        folder, grace = self._published, _DAY
+        if self._server is not None:
+            assert self._server.files is not None
+            folder, grace = self._server.files.adapters, GRACE
+        assert folder is not None
+        self._shelf = shelf = Shelf(folder, self._bound, self._unload, grace)
+        await pool.run(shelf.clear_up)
+        return shelf
 
     async def _unload(self, name: str) -> None:
         await (await self._endpoint()).post("/unload_lora_adapter", {"lora_name": name})

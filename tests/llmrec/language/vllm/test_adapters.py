@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -128,6 +129,19 @@ async def test_files_of_what_was_unloaded_stay_a_while(make: Make, tmp_path: Pat
     shelf = shelf_of(tmp_path, 1, Unloaded(), grace=60)
     names = [await use(shelf, make(name)) for name in ("a", "b", "c")]
     assert published(shelf) == set(names)
+
+
+async def test_what_others_left_long_ago_is_cleared_up(make: Make, tmp_path: Path) -> None:
+    before = shelf_of(tmp_path, 8, Unloaded())
+    old, new = await use(before, make("old")), await use(before, make("new"))
+    os.utime(before.folder / old, (0, 0))
+    after = shelf_of(tmp_path, 8, Unloaded(), grace=3600)
+    after.clear_up()
+    assert published(after) == {new}
+    os.utime(after.folder / new, (0, 0))
+    assert await use(after, make("new")) == new
+    after.clear_up()
+    assert published(after) == {new}
 
 
 async def test_many_names_take_no_more_room_than_the_bound(make: Make, tmp_path: Path) -> None:

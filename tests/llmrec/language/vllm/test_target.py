@@ -21,8 +21,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def flags(command: list[str]) -> dict[str, str]:
-    pairs = zip(command, [*command[1:], "--"], strict=True)
-    return {flag: "" if value.startswith("--") else value for flag, value in pairs if flag.startswith("--")}
+    return {flag: value for flag, _, value in (word.partition("=") for word in command if word.startswith("--"))}
 
 
 def test_a_model_and_its_options(model: Path) -> None:
