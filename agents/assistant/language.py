@@ -99,9 +99,8 @@ class Language:
                 await deltas.aclose()
 
     def wake(self) -> None:
-        """Load or start the model in the background; turns are answered without it until then. One that agents do not
-        ask waits for somebody who does."""
-        if self._waking is None and self.instructed and self.engine.capabilities.chat:
+        """Load or start the model in the background; turns are answered without it until then."""
+        if self._waking is None and self.engine.capabilities.chat:
             self._waking = asyncio.create_task(self._wake())
 
     async def _wake(self) -> None:

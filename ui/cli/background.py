@@ -39,7 +39,8 @@ def yield_to_others() -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # not by `sys.stdin`, whose lock the end of this process would wait for
+        pass
     os._exit(1)  # nothing is lost: what training writes is whole at every moment
 
 

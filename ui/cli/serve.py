@@ -57,7 +57,7 @@ def demo(
         with progress() as report:
             generate(data, seed=seed, progress=report)
             build_workspace(data, workspace, progress=report, settings=settings)
-        asyncio.run(_serve(Workspace.open(workspace), settings, listener, _train_own if train else None))
+        asyncio.run(_serve(Workspace.open(workspace), settings, listener, *((_train_own,) if train else ())))
 
 
 async def _train_own(assistant: Assistant) -> None:
@@ -126,11 +126,19 @@ def _address(settings: Settings, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
+async def _wake(assistant: Assistant) -> None:
+    """Load the language model: at once where agents ask it, else after the first answer, which loading would slow."""
+    if (language := assistant.language) is not None:
+        if not language.instructed:
+            await assistant.answered.wait()
+        language.wake()
+
+
 async def _serve(
     workspace: Workspace,
     settings: Settings,
     listener: socket.socket,
-    beside: Callable[[Assistant], Coroutine[Any, Any, None]] | None = None,
+    *beside: Callable[[Assistant], Coroutine[Any, Any, None]],
 ) -> None:
     """Serve until a signal says stop, and do what is to be done `beside`; then answers in work are finished and all is
     closed."""
@@ -171,22 +179,21 @@ async def _serve(
             threadpool_limits(1)
             app = _Leaving(mount_chat(create_app(assistant, settings), assistant, settings), stopping)
             server = Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE))
+            aside: list[asyncio.Task[None]] = []
             running = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not running.done():  # noqa: ASYNC110 (uvicorn offers no event)
                 await asyncio.sleep(0.02)
             if server.started:
-                if assistant.language is not None:
-                    assistant.language.wake()
+                aside = [asyncio.create_task(task(assistant)) for task in (_wake, *beside)]
                 stdout.print()
                 tell(f"{assistant.name} is ready: {len(assistant.catalogue):,} items", "bold")
                 tell(f"  chat page  {address}/")
                 tell(f"  API        {address}/v1   (documentation: {address}/docs)")
                 tell("  stop       Ctrl-C\n")
-            aside = asyncio.create_task(beside(assistant)) if beside and server.started else None
             await running
-            if aside is not None:
-                aside.cancel()
-                await asyncio.wait([aside])
+            for task in aside:
+                task.cancel()
+            await asyncio.gather(*aside, return_exceptions=True)
 
 
 class _Leaving:
