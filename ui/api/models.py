@@ -30,6 +30,7 @@ async def models_for(assistant: Assistant, embedder: str, caller: Principal) -> 
 
     `embedder`: the id of the text model.
     """
+    assistant.keep_up()
     names = dict.fromkeys((MODEL, embedder), "")
     if (language := assistant.language) is not None:
         base = await language.learn_name()
@@ -41,6 +42,7 @@ async def models_for(assistant: Assistant, embedder: str, caller: Principal) -> 
 
 async def chat_model(assistant: Assistant, name: str, caller: Principal) -> ChatModel:
     """The base model or the adapter of this name; `ApiError` 404 where there is none, or none for this caller."""
+    assistant.keep_up()
     language = assistant.language
     if language is not None:
         if name == await language.learn_name():

@@ -71,6 +71,9 @@ class Faulty:
     def health(self) -> dict[str, Any]:
         return {"ready": True, "name": "scripted"}
 
+    def keep_up(self) -> None:
+        pass
+
     def __getattr__(self, name: str) -> Any:
         async def other(*_: Any, **__: Any) -> None:
             raise AssertionError(f"{name} was called")
