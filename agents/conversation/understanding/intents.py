@@ -49,6 +49,13 @@ def dialogue_words() -> frozenset[str]:
     return frozenset(word for word in counted | DIALOGUE | {*CLASS_OF} if word.isalpha() and len(word) > 1)
 
 
+@cache
+def bank_words() -> frozenset[str]:
+    """All words of the examples: what misspelt words are likely to mean."""
+    words = {word for text, _ in examples() for word in read_example(text)}
+    return frozenset(word for word in words | dialogue_words() if word.isalpha() and len(word) > 1)
+
+
 def content_words(words: Sequence[str]) -> list[str]:
     """Words that neither the dialogue nor closed classes explain: what is looked for."""
     known = dialogue_words()
@@ -84,14 +91,18 @@ class Intents:
 
     def scores(self, clauses: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """(n, labels) of canonical clauses: near 1 for what a clause does, near 0 for the rest."""
-        wordings = self._weigh(_rows([_features(words) for words in clauses]))
-        scores = np.asarray(wordings @ self._weights + self._bias, np.float32)
+        scores = self.known(clauses)
         if self._sentences is not None:
             ranked = np.sort(scores, axis=1)
             unsure = np.flatnonzero(ranked[:, -1] - ranked[:, -2] < KNOWN)  # the others are known wordings
             likelihoods = self._sentences.likelihoods([clauses[at] for at in unsure])
             scores[unsure] = (1 - TRUST) * scores[unsure] + TRUST * likelihoods
         return scores
+
+    def known(self, clauses: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """(n, labels) by words and letters alone: high only for wordings near those of the bank."""
+        wordings = self._weigh(_rows([_features(words) for words in clauses]))
+        return np.asarray(wordings @ self._weights + self._bias, np.float32)
 
     def _weigh(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
         matrix.data = np.sqrt(matrix.data) * self._idf[matrix.indices]

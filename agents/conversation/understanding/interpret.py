@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from llmrec.acts import Act, ActKind
 from llmrec.agents.conversation.understanding.clauses import Clause, Unit, canonical, split
-from llmrec.agents.conversation.understanding.intents import Intents, content_words, default_intents, dialogue_words
+from llmrec.agents.conversation.understanding.intents import Intents, bank_words, content_words, default_intents
 from llmrec.agents.conversation.understanding.lexicon import FUNCTION, NEGATORS, words
 from llmrec.agents.conversation.understanding.linker import Linker, Mention
 from llmrec.agents.conversation.understanding.names import Names
 from llmrec.agents.conversation.understanding.normalise import tokenise
+from llmrec.agents.conversation.understanding.recut import recut
 from llmrec.agents.conversation.understanding.units import Reading, Shown, read
 from llmrec.data.catalogue import Catalogue
 from llmrec.filters import Filter
@@ -85,7 +86,7 @@ class Interpreter:
     def __init__(self, catalogue: Catalogue, intents: Intents | None = None) -> None:
         self.catalogue = catalogue
         self.names = Names(catalogue)
-        self.linker = Linker(self.names, dialogue_words())
+        self.linker = Linker(self.names, bank_words())
         self.intents = intents or default_intents()
 
     def interpret(self, text: str, situation: Situation) -> list[Act]:
@@ -113,7 +114,7 @@ class _Message:
 
     def __init__(self, parts: Interpreter, reading: Reading, asked: str | None, shown: Shown) -> None:
         self.parts, self.reading, self.asked, self.shown = parts, reading, asked, shown
-        self.clauses = split(reading.units)
+        self.clauses = recut(split(reading.units), parts.intents)
         self._named: Sequence[Unit] = ()
         """Names of the clauses so far, which pronouns mean."""
 

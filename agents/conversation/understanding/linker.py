@@ -246,7 +246,8 @@ class Linker:
             # "heat", "speed", "the game": titles that are ordinary words need a sentence about items
             weak = weak or common or (len(words) == 1 and i.article)
         english = len(words) == 1 and (common or words[0] in self._english)
-        if a is not None and b is None and (common or (english and i is None)) and a.weight < self._rare:
+        tag = a is not None and ": " not in a.value
+        if a is not None and b is None and (common or (english and tag and i is None)) and a.weight < self._rare:
             weak = True  # "bounce", "hall": words that a few people used as a tag
         if a is not None and i is not None and a.weight < self._strong and (marked or not (weak or common)):
             a = None  # a rarely used tag that is also somebody's name

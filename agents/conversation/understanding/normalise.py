@@ -52,6 +52,7 @@ _PIECE = re.compile(
 _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "’": "'", "‘": "'", "`": "'", "´": "'"})
 _NAME_WORD = re.compile(r"<3+|[^\W_]+(?:'[^\W_]+)*|&")
 _INITIALS = re.compile(r"\b((?:[^\W\d_]\.){2,}[^\W\d_]?)")
+_TRIPLE = re.compile(r"([a-z])\1{2,}")
 _SUFFIXES = {"n't": "not", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would", "'m": "am"}
 _HEADS = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
 _STRETCHED = words("no yes yep nope nah so please yeah hi hey hello bye wow love ugh")
@@ -76,6 +77,7 @@ def tokenise(text: str) -> list[Token]:
     """Tokens of a message, at most `MAX_TOKENS`."""
     tokens: list[Token] = []
     before, quoted, sentence = ".", False, True
+    shouted = text.upper() == text
     for match in _PIECE.finditer(text):
         kind, raw = match.lastgroup or "", match.group()
         if kind == "strong":
@@ -92,7 +94,7 @@ def tokenise(text: str) -> list[Token]:
             before = before or ("," if unicodedata.category(raw) == "So" else "")
             continue
         folded, words = _read(kind, raw)
-        capital = raw[:1].isupper() and not sentence and not re.match(r"I\b", raw)
+        capital = raw[:1].isupper() and not sentence and not shouted and not re.match(r"I\b", raw)
         tokens.append(Token(folded, words, match.start(), match.end(), before, capital, quoted))
         before, sentence = "," if kind == "other" else "", False
         if len(tokens) == MAX_TOKENS:
@@ -124,6 +126,8 @@ def _read(kind: str, raw: str) -> tuple[str, tuple[str, ...]]:
     elif kind == "word":
         words = _expand(folded.rstrip("."))
         bare = folded.rstrip(".").replace("'", "")
+        if len(bare) > 4:
+            bare = _TRIPLE.sub(r"\1\1", bare)
         return SPELLING.get(bare, bare), words
     return folded, (folded,)
 
@@ -140,7 +144,7 @@ def plain_number(raw: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def _expand(word: str) -> tuple[str, ...]:
-    word = re.sub(r"([a-z])\1{2,}", r"\1\1", word)
+    word = _TRIPLE.sub(r"\1\1", word)
     single = re.sub(r"([a-z])\1+", r"\1", word)
     if single in _STRETCHED:
         return (single,)

@@ -31,6 +31,7 @@ _VERBS = words("is are was were rocks rules sucks and or vs versus please again 
 """Words behind an ordinary word at the start that make it a title: "heat was great"."""
 _LIKENESSES = words("ish esque type style vibe vibes")
 """Words behind a title that ask for what is like it."""
+_BESIDE_VALUE = words("but with in")
 _POSSESSIVES = words("my our his her their")
 _DETERMINERS = words("the that this called")
 
@@ -91,8 +92,9 @@ def read(text: str, linker: Linker, asked: str | None, shown: Shown) -> Reading:
     mentions = linker.link(text, tokens, readings, asked)
     values = {(m.start, m.end) for m in mentions if m.attribute is not None and m.brand is None and not m.weak}
     for reference in find_references(respelt, shown.titles, shown.brands):
-        if reference.by_title and reference.end - reference.start == 1 and (reference.start, reference.end) in values:
-            continue  # "but wireless"; "the wireless one" is longer
+        beside = respelt[reference.start - 1].raw if reference.start else ""
+        if reference.by_title and beside in _BESIDE_VALUE and (reference.start, reference.end) in values:
+            continue  # "like the first but wireless"
         numbered = tokens[reference.start].raw.isdigit()
         base = 0 if reference.pronoun else 60 if reference.by_title or numbered else 30
         ranked.append((base + reference.end - reference.start, reference))
