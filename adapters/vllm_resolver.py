@@ -49,8 +49,9 @@ def _resolve_names(folder: Path) -> None:
     if _NAME not in LoRAResolverRegistry.get_supported_resolvers():
         LoRAResolverRegistry.register_resolver(_NAME, Resolver())
         forget_locks(OpenAIServingModels)
-    # vLLM logs each adapter that comes and goes.
-    logging.getLogger("vllm.entrypoints.openai.models.serving").setLevel(logging.ERROR)
+    # vLLM logs each adapter that comes and goes. A filter, because it sets levels again when it configures logging.
+    serving = logging.getLogger("vllm.entrypoints.openai.models.serving")
+    serving.addFilter(lambda record: record.levelno >= logging.WARNING)
 
 
 def published(folder: Path, name: str) -> Path | None:

@@ -139,6 +139,14 @@ class Shelf:
         if self._trimming is not None:
             await asyncio.wait([self._trimming])
 
+    async def empty(self) -> None:
+        """Unload everything that nobody uses; the files stay for others who have published the same."""
+        await self.aclose()
+        with suppress(LlmrecError):  # one that fails tells of a server that is gone
+            for name in [name for name, users in self._users.items() if not users]:
+                del self._users[name]
+                await self._unload(name)
+
     async def _trim(self) -> None:
         try:
             async with self._lock:

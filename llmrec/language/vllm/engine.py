@@ -173,12 +173,14 @@ class VLLMEngine:
             yield endpoint, model
 
     async def aclose(self) -> None:
-        """Stop the server that the engine started, or leave the one that ran."""
-        if self._shelf is not None:
-            await self._shelf.aclose()
+        """Stop the server that the engine started, or leave the one that ran without the adapters that came by here."""
         if self._server is not None:
+            if self._shelf is not None:
+                await self._shelf.aclose()
             await self._server.aclose()
         if self._attached is not None:
+            if self._shelf is not None:
+                await self._shelf.empty()
             await self._attached.aclose()
 
     async def _endpoint(self) -> Endpoint:

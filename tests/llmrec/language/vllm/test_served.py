@@ -68,6 +68,7 @@ async def test_names_of_people_stay_here(served) -> None:
     assert not [name for name in names if "anna" in name or "warm" in name]
     log = served.engine._server.files.log.read_text()
     assert "anna" not in log and served.key not in log
+    assert not [name for name in names[1:] if name in log]  # it would grow with every adapter that comes and goes
 
 
 async def test_unknown_names_are_refused_and_not_remembered(served) -> None:
@@ -135,6 +136,20 @@ async def test_an_adapter_that_is_removed_while_it_answers(served, tmp_path: Pat
     assert len(first + "".join(rest)) == 200
     with pytest.raises(UnknownAdapter, match="leaving"):
         await ask(served.engine, "leaving")
+
+
+async def test_an_engine_that_joins_takes_its_adapters_along(
+    served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMREC_LLM_KEY", served.key)
+    before = set(await listed(served))
+    source = Folders({"own": variant(tmp_path / "own", served.model.adapters["warm"], 0.55)})
+    engine = VLLMEngine(f"{served.url}?adapters={served.adapters}", adapters=source, timeout=60)
+    assert await ask(engine, "own") != await ask(engine)
+    assert len(set(await listed(served)) - before) == 1
+    await engine.aclose()
+    await engine.aclose()
+    assert set(await listed(served)) == before
 
 
 async def test_an_engine_that_joins_needs_a_folder_for_adapters(served, monkeypatch: pytest.MonkeyPatch) -> None:

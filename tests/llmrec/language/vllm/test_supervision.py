@@ -206,7 +206,8 @@ async def test_closing_ends_every_process_and_keeps_the_log(
     found = facts(tmp_path)
     assert runs(found["server"]) and runs(found["worker"])
     await engine.aclose()
-    assert not runs(found["server"]) and not runs(found["worker"])
+    assert not runs(found["server"])
+    await until(lambda: not runs(found["worker"]))
     [folder] = inside(tmp_path)
     assert {"server.log", "adapters"} & {path.name for path in inside(folder)} == {"server.log"}
     with pytest.raises(EngineError, match="stopped"):
