@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -79,8 +81,9 @@ def test_signals_stop_the_server_at_once_also_with_an_open_page(
     assert not (workspace / "server.json").exists()
 
 
-def test_demo_is_one_command(tmp_path: Path) -> None:
+def test_demo_is_one_command_that_trains_beside_its_answers(tmp_path: Path) -> None:
     demo = serving("demo", "--folder", tmp_path / "demo", "--port", 0)
+    assert httpx.get(f"{demo.address}/health").json()["training"] == ""
     answer = httpx.post(
         f"{demo.address}/v1/chat/completions",
         json={"model": "llmrec", "messages": [{"role": "user", "content": "something gloomy by the sea"}]},
@@ -88,8 +91,25 @@ def test_demo_is_one_command(tmp_path: Path) -> None:
     )
     assert answer.json()["choices"][0]["message"]["llmrec"]["items"]
     assert httpx.get(f"{demo.address}/health").json()["items"] == 2000
-    assert demo.end(signal.SIGINT)[0] == 0
+    while not httpx.get(f"{demo.address}/health").json()["training"].startswith("language model"):
+        time.sleep(0.1)
+    [child] = _trainings(tmp_path)
+    assert os.getpriority(os.PRIO_PROCESS, child) >= 10
+    code, said = demo.end(signal.SIGINT)
+    assert code == 0 and "Traceback" not in said, said
+    assert _trainings(tmp_path) == []
     assert (tmp_path / "demo" / "workspace" / "manifest.json").exists()
+
+
+def _trainings(folder: Path) -> list[int]:
+    """Processes that train beside a server of a workspace in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+            if "--in-background" in words and any(word.startswith(str(folder)) for word in words):
+                found.append(int(process.name))
+    return found
 
 
 def test_stopping_before_it_is_ready_leaves_the_workspace_free(demo_workspace: Path, tmp_path: Path) -> None:

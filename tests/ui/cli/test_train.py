@@ -20,6 +20,7 @@ from llmrec.language.training import presets
 from llmrec.language.training.presets import Preset
 from llmrec.settings import Settings
 from llmrec.turn import TurnRequest
+from llmrec.ui.cli.background import train_beside
 from llmrec.workspace import Workspace
 
 from .conftest import Llmrec, _no_state, serving
@@ -130,6 +131,28 @@ def test_training_beside_a_server_which_switches(workspace: Path, tmp_path: Path
         answer = client.post("/v1/chat/completions", json={**_ask("nano", "Hello"), "max_tokens": 4})
         assert answer.status_code == 200, answer.text
     assert server.end(signal.SIGINT)[0] == 0
+
+
+def test_a_training_in_the_background_ends_with_its_parent(workspace: Path) -> None:
+    command = (sys.executable, "-m", "llmrec.ui.cli.main", "train", "language", workspace, "--in-background")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None and child.stdout is not None
+        assert json.loads(child.stdout.readline())["what"] == "reading the texts"
+        child.stdin.close()  # as the kernel does for a parent that is killed
+        assert child.wait(timeout=60) == 1
+    with Workspace.open(workspace) as opened:
+        assert own_model(opened) is None
+
+
+async def test_a_training_that_fails_leaves_the_demo_alone(
+    workspace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with await Assistant.open(workspace, Settings(state=f"sqlite:{tmp_path / 'state.sqlite'}")) as assistant:
+        assistant.answered.set()
+        (workspace / "training").write_text("in the way")
+        assert not await train_beside(assistant, workspace)
+        assert "training the language model failed, the demo goes on without it: error: " in caplog.text
+        assert assistant.training == "" and assistant.health()["ready"]
 
 
 def _ask(model: str, text: str) -> dict[str, object]:
