@@ -28,6 +28,7 @@ BENCHMARKS: Mapping[str, str] = {
     "adapters": "llmrec.evals.bench.adapters:AdaptersBench",
     "plain": "llmrec.evals.bench.plain:PlainBench",
     "training": "llmrec.evals.bench.training:TrainingBench",
+    "decisions": "llmrec.evals.bench.decisions:DecisionsBench",
     "filtered-search": "llmrec.evals.bench.filtered_search:FilteredSearch",
 }
 

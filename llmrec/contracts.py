@@ -320,7 +320,12 @@ class BeliefView(Protocol):
 
     @property
     def live(self) -> NDArray[np.int64]:
-        """Positions of the candidates, ascending: all with a probability that matters."""
+        """Positions (c,) of the candidates, ascending: all with a probability that matters."""
+        ...
+
+    @property
+    def live_probabilities(self) -> NDArray[np.float32]:
+        """Their probabilities (c,): `probabilities[live]` without a look at all items."""
         ...
 
     @property

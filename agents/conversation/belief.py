@@ -203,9 +203,17 @@ class Belief:
 
     def exclude(self, positions: Iterable[int] | NDArray[np.int64]) -> Belief:
         """Items that must not be shown: rejected ones, seen ones."""
-        excluded = np.zeros(len(self.catalogue), bool)
-        excluded[np.asarray(positions if isinstance(positions, np.ndarray) else list(positions), np.int64)] = True
-        return self._with(_only(~excluded))
+        excluded = np.unique(np.asarray(positions if isinstance(positions, np.ndarray) else list(positions), np.int64))
+
+        def change(at: Positions, weights: Weights) -> Weights:
+            weights = weights.copy()
+            places = np.searchsorted(at, excluded)
+            there = places < len(at)
+            places, wanted = places[there], excluded[there]
+            weights[places[at[places] == wanted]] = -np.inf
+            return weights
+
+        return self._with(_Evidence(change))
 
     def within(self, mask: NDArray[np.bool_]) -> Belief:
         """Only items of `mask` (n,), as filters say."""
@@ -263,6 +271,14 @@ class Belief:
         return self._state.positions
 
     @cached_property
+    def live_probabilities(self) -> NDArray[np.float32]:
+        """Probabilities (c,) of `live`; they sum to 1 unless there are none."""
+        if not len(self._state.weights):
+            return self._state.weights
+        weights = np.exp(self._state.weights - self._state.weights.max(), dtype=np.float32)
+        return weights / weights.sum(dtype=np.float64).astype(np.float32)
+
+    @cached_property
     def log_weights(self) -> NDArray[np.float32]:
         """Unnormalised log-probability (n,), -inf where it is zero."""
         weights = np.full(len(self.catalogue), -np.inf, np.float32)
@@ -273,9 +289,7 @@ class Belief:
     def probabilities(self) -> NDArray[np.float32]:
         """(n,), sums to 1 over the items that may be shown, 0 elsewhere; all 0 where nothing may."""
         probabilities = np.zeros(len(self.catalogue), np.float32)
-        if len(self._state.weights):
-            weights = np.exp(self._state.weights - self._state.weights.max(), dtype=np.float32)
-            probabilities[self._state.positions] = weights / weights.sum(dtype=np.float64).astype(np.float32)
+        probabilities[self.live] = self.live_probabilities
         return probabilities
 
     def probability(self, item_id: str) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,13 +30,25 @@ from llmrec.data.facets import derive_facets
 from llmrec.data.splits import Method, split
 from llmrec.errors import UserError
 from llmrec.evals import metrics, published
-from llmrec.evals.simulators import SIMULATORS, Pair, SimulatedPerson, pairs_of
+from llmrec.evals.simulators import SIMULATORS, Pair, SimulatedPerson, pairs_of, readable
 from llmrec.evals.source import read_source
 from llmrec.evals.suites.topn import read_json
 from llmrec.retrieval.graph import AttributeGraph
 
 STEPS = ACTIONS + 1
 _FLOORS = ("abs-greedy", "max-entropy")
+_PLANNER = "planner"
+_ABLATIONS: dict[str, dict[str, Any]] = {
+    "prior of popularity": {"prior": "popularity"},
+    "prior of EASE": {"prior": "ease"},
+    "prior of iALS": {"prior": "ials"},
+    "a no says nothing": {"negative": False},
+    "look-ahead 1": {"depth": 1},
+    "look-ahead 2": {"depth": 2},
+    "look-ahead 4": {"depth": 4},
+    "reachable attributes": {"reachable": True},
+}
+"""What a row of `--ablations` changes in the planner."""
 _CURVE = "SR by action"
 _DONE = "learnt"
 """The file that says that a folder is whole."""
@@ -43,6 +57,38 @@ _BATCH = 50
 
 SimulatorName = Literal["published", "noise-5", "noise-10", "noise-20", "dont-care", "changed-mind", "several"]
 Settings = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A policy that is measured."""
+
+    label: str
+    name: str
+    """In the entry-point group llmrec.policies."""
+    settings: dict[str, Any]
+
+    def policy(self) -> Policy:
+        """A new one; `UserError` for settings that it does not take."""
+        return policy_of(self.name, self.settings)
+
+    def config(self) -> str:
+        """All its settings as JSON; "" for a policy without any."""
+        config = getattr(self.policy(), "config", None)
+        return config.model_dump_json() if isinstance(config, Config) else ""
+
+
+def policy_of(name: str, settings: dict[str, Any]) -> Policy:
+    """A new policy of the entry-point group; `UserError` for settings that it does not take."""
+    kind = plugins.load("llmrec.policies", name)
+    if not settings:
+        return cast(Policy, kind())
+    try:
+        return cast(Policy, kind(kind.config_type(**settings)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(f"{name} cannot take the setting {place}: {first['msg']}") from None
 
 
 class ConversationSuite(Config):
@@ -61,7 +107,7 @@ class ConversationSuite(Config):
     """published, noise-5, noise-10, noise-20, dont-care, changed-mind or several."""
     candidates: Literal["all", "unseen"] = "all"
     """Whether the user's train items stay among the candidates (all, as published) or not (unseen)."""
-    pairs: int = Field(0, ge=0)
+    pairs: int = Field(default=0, ge=0)
     """How many held-out pairs, drawn at random; 0 for all."""
     target: Literal["test", "valid"] = "test"
     """Which pairs: test, or valid to choose settings by (half of the users is learnt from, the other measured)."""
@@ -69,15 +115,17 @@ class ConversationSuite(Config):
     """given, random-by-user, ...; by default given where the data has a split, else random-by-user."""
     settings: Settings = Field(default_factory=dict)
     """JSON, settings by policy: '{"planner": {"prior": "ials"}}'."""
-    lessons: int = Field(1000, ge=1)
+    lessons: int = Field(default=1000, ge=1)
     """Validation dialogues to learn from, drawn at random."""
-    processes: int = Field(1, ge=1)
+    processes: int = Field(default=1, ge=1)
     """Processes that dialogues are spread over."""
+    ablations: bool = False
+    """Whether to measure the planner without each of its parts, too."""
     learnt: str = ""
     """A folder to keep what policies learn, so that the same settings learn once."""
     dialogues: str = ""
     """A file to write every dialogue into, as JSON lines, for reading."""
-    samples: int = Field(1000, gt=0)
+    samples: int = Field(default=1000, gt=0)
     """Bootstrap samples of users behind each 95% interval."""
     seed: int = 0
     """Of the split, the simulated people, the drawn pairs and the intervals."""
@@ -88,36 +136,44 @@ class ConversationSuite(Config):
         """A row for each policy, and the published ones where they are comparable."""
         task = Task(self, source)
         rows, told = [], []
-        for name in self.policies:
+        for entrant in self._entrants():
             started = time.perf_counter()
-            with self._learnt(name, task, progress) as folder:
+            with self._learnt(entrant, task, progress) as folder:
                 learnt = time.perf_counter() - started
-                dialogues = _talks(self, source, task, name, folder, progress)
-            told += [(name, dialogue) for dialogue in dialogues]
-            rows.append(self._row(name, dialogues, task, learnt))
+                dialogues = _talks(self, source, task, entrant, folder, progress)
+            told += [(entrant.label, dialogue) for dialogue in dialogues]
+            rows.append(self._row(entrant, dialogues, task, learnt))
         if self.dialogues:
-            _write(Path(self.dialogues), told)
+            _write(Path(self.dialogues), told, task)
         if self.simulator == "published" and self.candidates == "all" and self.target == "test":
             rows += published.path_reasoning(task.name)
         return rows
 
+    def _entrants(self) -> list[Entrant]:
+        entrants = [Entrant(name, name, self.settings.get(name, {})) for name in self.policies]
+        if self.ablations:
+            own = self.settings.get(_PLANNER, {})
+            entrants += [Entrant(f"{_PLANNER}, {what}", _PLANNER, own | change) for what, change in _ABLATIONS.items()]
+        return entrants
+
     @contextmanager
-    def _learnt(self, name: str, task: Task, progress: Progress) -> Iterator[Path]:
+    def _learnt(self, entrant: Entrant, task: Task, progress: Progress) -> Iterator[Path]:
         """A folder with what the policy has learnt, empty where it does not learn."""
-        policy = policy_of(name, self.settings.get(name, {}))
+        policy = entrant.policy()
 
         def told(what: str, done: int, total: int) -> None:
-            progress(f"{name}: {what}", done, total)
+            progress(f"{entrant.label}: {what}", done, total)
 
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(self.learnt, task.key(name, policy)) if self.learnt else Path(temporary)
+            folder = Path(self.learnt, task.key(entrant)) if self.learnt else Path(temporary)
             if isinstance(policy, Learner) and not (folder / _DONE).exists():
-                folder.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)  # what was cut off
+                folder.mkdir(parents=True)
                 policy.learn(task.lessons, told).save(folder)
                 (folder / _DONE).touch()
             yield folder
 
-    def _row(self, name: str, dialogues: Sequence[Dialogue], task: Task, learnt: float) -> Row:
+    def _row(self, entrant: Entrant, dialogues: Sequence[Dialogue], task: Task, learnt: float) -> Row:
         actions = np.array([dialogue.success for dialogue in dialogues])
         ranks = np.array([dialogue.rank for dialogue in dialogues])
         users = [dialogue.user for dialogue in dialogues]
@@ -127,11 +183,9 @@ class ConversationSuite(Config):
             metrics.HDCG: metrics.hierarchical_dcg(actions, ranks),
         }
         decisions = [1000 * step.seconds for dialogue in dialogues for step in dialogue.steps]
-        config = getattr(policy_of(name, self.settings.get(name, {})), "config", None)
-        settings = config.model_dump_json() if isinstance(config, Config) else "{}"
         return Row(
-            name,
-            "floor" if name in _FLOORS else "ours",
+            entrant.label,
+            "floor" if entrant.name in _FLOORS else "ours",
             metrics={
                 **{key: float(value.mean()) for key, value in values.items()},
                 "pairs": len(dialogues),
@@ -139,7 +193,7 @@ class ConversationSuite(Config):
             },
             protocol=f"{self.simulator} simulator, {self.target} pairs of the {task.method} split, candidates "
             f"{self.candidates}, learnt in {learnt:.0f} s from {len(task.lessons.people):,} validation dialogues, "
-            f"settings {settings}",
+            f"settings {entrant.config() or '{}'}",
             fit_on=c.TRAIN,
             intervals={
                 key: metrics.interval_over_users(value, users, self.seed, self.samples) for key, value in values.items()
@@ -182,13 +236,13 @@ class Task:
         graph = AttributeGraph.build(train, self.catalogue)
         return Lessons(self.catalogue, train, graph, people, ACTIONS, self.options.candidates == "unseen")
 
-    def key(self, name: str, policy: Policy) -> str:
-        """A name for what `policy` learns here, other settings giving another one."""
+    def key(self, entrant: Entrant) -> str:
+        """A name for what a policy learns here, other settings giving another one."""
         o = self.options
-        config = getattr(policy, "config", None)
-        settings = config.model_dump_json() if isinstance(config, Config) else ""
-        parts = (self._parts.dataset.fingerprint(), self.method, o.seed, o.simulator, o.candidates, o.lessons, settings)
-        return f"{name}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
+        half = o.target == "valid"
+        parts = (self._parts.dataset.fingerprint(), self.method, o.seed, o.simulator, o.candidates, o.lessons, half)
+        digest = hashlib.sha256(repr((*parts, entrant.config())).encode()).hexdigest()
+        return f"{entrant.name}-{digest[:16]}"
 
     @cached_property
     def _halves(self) -> tuple[set[str], set[str]]:
@@ -211,28 +265,15 @@ class Task:
         return pairs
 
 
-def policy_of(name: str, settings: dict[str, Any]) -> Policy:
-    """A new policy of the entry-point group; `UserError` for settings that it does not take."""
-    kind = plugins.load("llmrec.policies", name)
-    if not settings:
-        return cast(Policy, kind())
-    try:
-        return cast(Policy, kind(kind.config_type(**settings)))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(f"{name} cannot take the setting {place}: {first['msg']}") from None
-
-
 # --- Talking, in one process or several -------------------------------------------------------------------------------
 
 
 class _Talker:
     """A policy that has learnt, and the task."""
 
-    def __init__(self, task: Task, name: str, folder: Path) -> None:
+    def __init__(self, task: Task, entrant: Entrant, folder: Path) -> None:
         self._task = task
-        self._policy = policy_of(name, task.options.settings.get(name, {}))
+        self._policy = entrant.policy()
         if isinstance(self._policy, Learner):
             self._policy = type(self._policy).load(folder, task.lessons)
 
@@ -243,23 +284,23 @@ class _Talker:
 
 
 def _talks(
-    options: ConversationSuite, source: str, task: Task, name: str, folder: Path, progress: Progress
+    options: ConversationSuite, source: str, task: Task, entrant: Entrant, folder: Path, progress: Progress
 ) -> list[Dialogue]:
     batches = [task.pairs[start : start + _BATCH] for start in range(0, len(task.pairs), _BATCH)]
     dialogues: list[Dialogue] = []
     if options.processes == 1:
-        talker = _Talker(task, name, folder)
+        talker = _Talker(task, entrant, folder)
         for batch in batches:
-            progress(name, len(dialogues), len(task.pairs))
+            progress(entrant.label, len(dialogues), len(task.pairs))
             dialogues += talker.talk(batch)
         return dialogues
     # New processes rather than forks, because the libraries below have threads that do not survive one.
     with ProcessPoolExecutor(
-        options.processes, get_context("spawn"), _open_worker, (options.model_dump(), source, name, str(folder))
+        options.processes, get_context("spawn"), _open_worker, (options.model_dump(), source, entrant, str(folder))
     ) as pool:
         for talked in pool.map(_talk_in_worker, batches):
             dialogues += talked
-            progress(name, len(dialogues), len(task.pairs))
+            progress(entrant.label, len(dialogues), len(task.pairs))
     return dialogues
 
 
@@ -267,9 +308,9 @@ _talker: _Talker
 """Of a worker process."""
 
 
-def _open_worker(options: dict[str, Any], source: str, name: str, folder: str) -> None:
+def _open_worker(options: dict[str, Any], source: str, entrant: Entrant, folder: str) -> None:
     global _talker
-    _talker = _Talker(Task(ConversationSuite(**options), source), name, Path(folder))
+    _talker = _Talker(Task(ConversationSuite(**options), source), entrant, Path(folder))
 
 
 def _talk_in_worker(pairs: Sequence[Pair]) -> list[Dialogue]:
@@ -277,11 +318,12 @@ def _talk_in_worker(pairs: Sequence[Pair]) -> list[Dialogue]:
         return _talker.talk(pairs)
 
 
-def _write(file: Path, told: Sequence[tuple[str, Dialogue]]) -> None:
+def _write(file: Path, told: Sequence[tuple[str, Dialogue]], task: Task) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w", encoding="utf-8") as out:
-            for name, dialogue in told:
-                out.write(json.dumps({"policy": name, **dialogue.to_json()}, ensure_ascii=False) + "\n")
+            for label, dialogue in told:
+                line = {"policy": label, **readable(dialogue, task.catalogue, task.lessons.graph)}
+                out.write(json.dumps(line, ensure_ascii=False) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror}; choose another --dialogues file") from error

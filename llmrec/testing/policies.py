@@ -41,6 +41,11 @@ class PlainBelief:
         """All with a positive probability."""
         return np.flatnonzero(self.probabilities)
 
+    @property
+    def live_probabilities(self) -> NDArray[np.float32]:
+        """Of `live`."""
+        return self.probabilities[self.live]
+
     @classmethod
     def uniform(cls, catalogue: Catalogue) -> PlainBelief:
         """Every item is as likely as any other."""

@@ -31,8 +31,8 @@ _SINGLE, _ROWS = 150, 400
 """Items that a plan looks at one by one; rows in all, of which each further one stands for several items."""
 _ATTRIBUTES = 64
 """Attributes that a plan may ask about: those that divide the probability best."""
-_MANY = 8
-"""Where more than the n-th part of the catalogue counts, its sums over all items are faster than over those."""
+_COUNTED = 20_000
+"""Items over which the probability of an attribute is summed; of more, a systematic sample."""
 _COSTS = (0.0, 0.03, 0.06, 0.1)
 """Question costs that rehearsals choose from."""
 _REHEARSALS = 200
@@ -131,7 +131,7 @@ class Planner:
     def decide(self, belief: BeliefView, turn: int, k: int = 10) -> Action:
         """See `contracts.Policy`; from the last turn of the horizon on it always recommends."""
         live = belief.live
-        weights = belief.probabilities[live].astype(np.float64)
+        weights = belief.live_probabilities.astype(np.float64)
         counting = weights > _SURE * weights.max(initial=0)
         live, weights = live[counting], weights[counting]
         best = top_positions(weights, _SINGLE)
@@ -139,7 +139,7 @@ class Planner:
         left = self.config.horizon - 1 - turn
         if left < 1 or len(live) <= k:
             return recommend
-        columns, having = self._questions(belief, live, weights)
+        columns, having = self._questions(belief, live, weights, best)
         if not columns.size:
             return recommend
         likely = _likely(belief.catalogue, live, weights, best, columns)
@@ -158,15 +158,14 @@ class Planner:
         return Ask((str(belief.catalogue.attributes.ids[columns[question]]),), float(bits[0]))
 
     def _questions(
-        self, belief: BeliefView, live: NDArray[np.int64], weights: NDArray[np.float64]
+        self, belief: BeliefView, live: NDArray[np.int64], weights: NDArray[np.float64], best: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The columns of the attributes worth asking about, best first, and the probability that has each."""
         catalogue = belief.catalogue
-        if len(live) > len(catalogue) / _MANY:
-            having = (catalogue.matrix_t @ belief.probabilities).astype(np.float64)
-        else:
-            places, entries = _entries(catalogue, live)
-            having = np.bincount(entries, weights[places], len(catalogue.attributes)).astype(np.float64)
+        order, starts, counts = _grouped(len(live), best, _COUNTED)
+        masses = np.add.reduceat(weights[order], starts)
+        places, entries = _entries(catalogue, live[order[starts + counts // 2]])
+        having = np.bincount(entries, masses[places], len(catalogue.attributes)).astype(np.float64)
         known = catalogue.attributes.positions((*belief.asked, *belief.accepted))
         having[known[known >= 0]] = 0
         if self.config.reachable and self._graph is not None and belief.accepted:
@@ -216,14 +215,7 @@ def _likely(
 ) -> Likely:
     """The live items with the attributes of `columns`: the `best` of them one by one, of the others a systematic sample
     where they are many."""
-    rest = np.ones(len(live), bool)
-    rest[best] = False
-    order = np.concatenate([best, np.flatnonzero(rest)])
-    starts = np.arange(len(best))
-    if rest.any():
-        step = -(-(len(live) - len(best)) // (_ROWS - _SINGLE))
-        starts = np.concatenate([starts, np.arange(len(best), len(live), step)])
-    counts = np.diff(np.append(starts, len(live)))
+    order, starts, counts = _grouped(len(live), best, _ROWS)
     masses = np.add.reduceat(weights[order], starts)
     falling = np.argsort(-masses / counts, kind="stable")
     rows = live[order[starts + counts // 2]][falling]
@@ -234,6 +226,18 @@ def _likely(
     having = np.zeros((len(rows), len(columns)), bool)
     having[places[asked >= 0], asked[asked >= 0]] = True
     return Likely(masses[falling], counts[falling], having)
+
+
+def _grouped(
+    count: int, best: NDArray[np.int64], rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """`count` items in about `rows` groups: an order in which `best` come first, each alone, the others as they are;
+    where each group starts in it, and its size."""
+    rest = np.ones(count, bool)
+    rest[best] = False
+    step = max(1, -(-(count - len(best)) // max(rows - len(best), 1)))
+    starts = np.concatenate([np.arange(len(best)), np.arange(len(best), count, step)])
+    return np.concatenate([best, np.flatnonzero(rest)]), starts, np.diff(np.append(starts, count))
 
 
 def _entries(catalogue: Catalogue, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

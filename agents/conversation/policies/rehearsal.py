@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from llmrec.agents.conversation.belief import Belief
 from llmrec.agents.conversation.policies.lessons import Person
@@ -49,27 +48,6 @@ class Dialogue:
     def rank(self) -> int:
         """Of the accepted item; 0 for a failure."""
         return self.steps[-1].rank if self.steps else 0
-
-    def to_json(self) -> dict[str, Any]:
-        """For reading: `{"user", "target", "opening", "success", "rank", "steps": [...]}`."""
-        steps = [
-            {
-                "ask": step.asked,
-                "answer": {True: "yes", False: "no", None: "don't care"}[step.answer],
-                "left": step.left,
-            }
-            if step.asked
-            else {"show": list(step.shown), "accepted": step.rank, "left": step.left}
-            for step in self.steps
-        ]
-        return {
-            "user": self.user,
-            "target": self.target,
-            "opening": self.opening,
-            "success": self.success,
-            "rank": self.rank,
-            "steps": steps,
-        }
 
 
 def talk(policy: Policy, person: Person, belief: Belief, actions: int = ACTIONS) -> Dialogue:
