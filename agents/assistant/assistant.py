@@ -19,7 +19,7 @@ from llmrec.agents.assistant import recommend as picking
 from llmrec.agents.assistant.language import Language
 from llmrec.agents.assistant.live import FEEDBACK, Live, event_kind
 from llmrec.agents.assistant.opened import Opened
-from llmrec.agents.assistant.training import own_model
+from llmrec.agents.assistant.own import own_model
 from llmrec.agents.conversation.conversation import Conversations
 from llmrec.agents.conversation.understanding import Understanding
 from llmrec.agents.memory import Event, Feedback, MemoryEntry, StateStore
@@ -75,7 +75,7 @@ class Assistant:
             if not settings.state:
                 view.state_folder  # noqa: B018 (makes it)
             store = await StateStore.open(settings.state_uri(view.path))
-            language = await _language(settings, view)
+            language = await asyncio.to_thread(Language.of, view, settings)
             live = await Live.open(opened, store, _understanding(settings, language))
         except BaseException:
             opened.close()
@@ -333,7 +333,7 @@ class Assistant:
         try:
             view = await asyncio.to_thread(Workspace.open, old.opened.workspace.path)
             if not self.settings.llm and own_model(view) != own_model(old.opened.workspace):
-                language = await _language(self.settings, view)
+                language = await asyncio.to_thread(Language.of, view, self.settings)
             opened = await asyncio.to_thread(Opened.open, view, self.settings)
             new = await Live.open(opened, self._store, _understanding(self.settings, language))
             try:
@@ -360,14 +360,6 @@ class Assistant:
             await asyncio.sleep(self.settings.llm_timeout)
         finally:
             await language.aclose()
-
-
-async def _language(settings: Settings, workspace: Workspace) -> Language | None:
-    """The language model of the settings, else the workspace's own."""
-    uri, timeout = settings.llm, settings.llm_timeout
-    if not uri and (own := own_model(workspace)) is not None:
-        return await asyncio.to_thread(Language.open, own.uri, workspace.path, timeout, own.name, own.instructed)
-    return await asyncio.to_thread(Language.open, uri, workspace.path, timeout)
 
 
 def _understanding(settings: Settings, language: Language | None) -> Callable[[Catalogue], Understanding]:

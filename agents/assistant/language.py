@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from llmrec.adapters import AdapterSources, AdapterStore
+from llmrec.agents.assistant.own import own_model
 from llmrec.agents.conversation.understanding.breaker import Breaker
 from llmrec.contracts import Engine, Message
 from llmrec.errors import LlmrecError
 from llmrec.language.engines import open_engine
+from llmrec.settings import Settings
+from llmrec.workspace import Workspace
 
 logger = logging.getLogger("llmrec.assistant")
 
@@ -39,8 +42,15 @@ class Language:
         self._waking: asyncio.Task[None] | None = None
 
     @classmethod
+    def of(cls, workspace: Workspace, settings: Settings) -> Self | None:
+        """The language model of the settings, else the workspace's own; see `open`."""
+        if not settings.llm and (own := own_model(workspace)) is not None:
+            return cls.open(own.uri, workspace.path, settings.llm_timeout, own.name, own.instructed)
+        return cls.open(settings.llm, workspace.path, settings.llm_timeout)
+
+    @classmethod
     def open(cls, uri: str, workspace: Path, timeout: float, name: str = "", instructed: bool = True) -> Self | None:
-        """The language model behind a URI with the adapters of the workspace in this folder; None for "".
+        """The language model behind a URI with the adapters of the workspace in this folder; None for "" and "none".
 
         Cheap: what takes long happens at the first call. Raises `UserError` for a URI that cannot be read,
         `MissingExtra` where the engine is not installed.

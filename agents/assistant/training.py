@@ -13,13 +13,13 @@ from typing import Any
 
 from llmrec.adapters import AdapterStore
 from llmrec.agents.assistant import steps
+from llmrec.agents.assistant.own import fingerprint_of, own_model
 from llmrec.contracts import Progress, no_progress
 from llmrec.data.dataset import Dataset
 from llmrec.data.facets import derive_facets
 from llmrec.data.read import read_dataset
 from llmrec.errors import UserError
 from llmrec.language.training.base import LoraSettings
-from llmrec.language.training.presets import PRESETS
 from llmrec.language.training.recipe import FACTS, Report, continue_model, train_from_scratch
 from llmrec.workspace import Step, StepContext, Workspace
 from llmrec.workspace.manifest import FILE
@@ -56,37 +56,6 @@ class Recipe:
         return continue_model(dataset, self.base, folder, lora=self.lora, learning_rate=self.learning_rate, **how)
 
 
-@dataclass(frozen=True)
-class OwnModel:
-    """A workspace's own language model."""
-
-    folder: Path
-    name: str
-    """The preset, or what it was continued from."""
-    instructed: bool
-    """Whether it may know how to follow instructions, having been continued from a model that does."""
-    stale: bool
-    """Whether the workspace has been built from other data since."""
-
-    @property
-    def uri(self) -> str:
-        return f"transformers:{self.folder}"
-
-
-def own_model(workspace: Workspace) -> OwnModel | None:
-    """The workspace's own language model, None where it has none."""
-    if not workspace.has(steps.LANGUAGE):
-        return None
-    settings = workspace.record(steps.LANGUAGE).settings
-    base = str(settings["base"])
-    return OwnModel(
-        folder=workspace.artefact(steps.LANGUAGE).resolve(),
-        name=Path(base).name,
-        instructed=base not in PRESETS,
-        stale=settings["dataset"] != _fingerprint(workspace),
-    )
-
-
 def read_texts(source: Path) -> Dataset:
     """The dataset of a data folder or workspace, under its name, as a workspace has it."""
     if not is_workspace(source):
@@ -113,7 +82,7 @@ def train_for_workspace(
     """
     with Workspace.open(path) as workspace:
         recipe = with_base(recipe, workspace)
-        fingerprint = _fingerprint(workspace) if data is None else read_dataset(data).fingerprint()
+        fingerprint = fingerprint_of(workspace) if data is None else read_dataset(data).fingerprint()
         key = hashlib.sha256(f"{recipe!r} {fingerprint}".encode()).hexdigest()[:16]
         work = path / WORK / key
         report = recipe.train(read_texts(data or path), work, progress)
@@ -139,11 +108,6 @@ def with_base(recipe: Recipe, workspace: Workspace) -> Recipe:
     if own is None:
         raise UserError(f"the workspace {workspace.path} has no language model to adapt: train one, or give a --base")
     return replace(recipe, base=str(own.folder))
-
-
-def _fingerprint(workspace: Workspace) -> str:
-    """Of the data that the workspace was built from."""
-    return str(workspace.record(steps.DATASET).settings["fingerprint"])
 
 
 def _publishing(work: Path, fingerprint: str) -> Step:

@@ -16,6 +16,7 @@ import typer
 from llmrec.ui.cli.console import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, print_table, write_json
 
 if TYPE_CHECKING:
+    from llmrec.agents.assistant.language import Language
     from llmrec.settings import Settings
     from llmrec.workspace import Server
 
@@ -116,33 +117,44 @@ def _language(folder: Path) -> Check:
     try:
         settings = Settings.load(folder)
         server = find_server(folder)
-        model = _served(server) if server else None
-        if model is None and not settings.llm:
-            return Check(what, "note", "none: rules and templates do its part; see the setting llm")
-        name, state = (model["name"], model["state"]) if model else asyncio.run(_ask(settings, folder))
+        if server is not None:
+            told = _served(server)
+        else:
+            language = _opened(settings, folder)
+            told = asyncio.run(_ask(language)) if language is not None else None
     except EngineTimeout as error:
         return Check(what, "note", f"{error}: where it only has to be loaded, llmrec serve waits for it")
     except Exception as error:  # a doctor reports every fault and goes on
         return Check(what, "fault", f"{error}".splitlines()[0])
+    if told is None:
+        return Check(what, "note", "none: rules and templates do its part; see the setting llm")
+    name, state = told
     status: Status = "fault" if state.startswith("failing") else "ok" if state == "ready" else "note"
     return Check(what, status, f"{name or 'without a name yet'}: {state}")
 
 
-def _served(server: Server) -> dict[str, str] | None:
+def _served(server: Server) -> tuple[str, str] | None:
+    """Name and state of the server's language model."""
     import httpx
 
     headers = {"Authorization": f"Bearer {server.token}"}
-    answer = httpx.get(f"{server.address}/health", headers=headers, trust_env=False).json()
-    model: dict[str, str] | None = answer.get("language_model")
-    return model
+    model = httpx.get(f"{server.address}/health", headers=headers, trust_env=False).json().get("language_model")
+    return (model["name"], model["state"]) if model else None
 
 
-async def _ask(settings: Settings, folder: Path) -> tuple[str, str]:
-    """Name and state of the settings' language model, after one word."""
+def _opened(settings: Settings, folder: Path) -> Language | None:
+    """The language model that the folder would be served with."""
     from llmrec.agents.assistant.language import Language
+    from llmrec.workspace import Workspace
 
-    language = Language.open(settings.llm, folder, settings.llm_timeout)
-    assert language is not None
+    if settings.llm or not folder.exists():
+        return Language.open(settings.llm, folder, settings.llm_timeout)
+    with Workspace.open(folder) as workspace:
+        return Language.of(workspace, settings)
+
+
+async def _ask(language: Language) -> tuple[str, str]:
+    """Its name and state, after one word."""
     try:
         await language.greet()
         return language.name, language.state

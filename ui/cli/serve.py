@@ -62,7 +62,7 @@ def demo(
 
 async def _train_own(assistant: Assistant) -> None:
     """Train the demo's own language model, unless it has one already or another one is set."""
-    from llmrec.agents.assistant.training import own_model
+    from llmrec.agents.assistant.own import own_model
     from llmrec.ui.cli.background import train_beside
 
     own = own_model(assistant.workspace)

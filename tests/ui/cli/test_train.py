@@ -15,7 +15,7 @@ import pytest
 
 from llmrec.adapters import AdapterStore
 from llmrec.agents.assistant import Assistant
-from llmrec.agents.assistant.training import own_model
+from llmrec.agents.assistant.own import own_model
 from llmrec.language.training import presets
 from llmrec.language.training.presets import Preset
 from llmrec.settings import Settings
