@@ -57,7 +57,8 @@ class TrainingBench(Config):
     def _model(self) -> Any:
         from llmrec.language.training.loop import find_device
 
-        return random_model(self.preset, self.seed).to(find_device()).train()
+        model: Any = random_model(self.preset, self.seed)
+        return model.to(find_device()).train()
 
     def _tokens(self, count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
         size = preset(self.preset).vocabulary

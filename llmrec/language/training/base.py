@@ -39,7 +39,7 @@ def load_tokenizer(base: str | Path) -> PreTrainedTokenizerBase:
 
 
 def load_base(base: str | Path, lora: LoraSettings | None = None, seed: int = 0) -> PreTrainedModel:
-    """The model of a folder or hub name, on the device; raises `UserError`.
+    """The model of a folder or hub name; raises `UserError`.
 
     All of it is to be trained, in float32; or its weights stay as they are stored, under a fresh adapter in float32.
     """
@@ -54,7 +54,7 @@ def load_base(base: str | Path, lora: LoraSettings | None = None, seed: int = 0)
         )
     if lora is not None:
         model = _with_adapter(model, lora, seed)
-    return model.to(find_device())
+    return model
 
 
 def _with_adapter(model: Any, lora: LoraSettings, seed: int) -> Any:

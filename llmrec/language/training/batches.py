@@ -91,7 +91,7 @@ class Padded:
             chosen = chosen[np.argsort(self._lengths[chosen], kind="stable")]
             self._batches = [chosen.reshape(-1, self._size)[i] for i in rng.permutation(len(self))]
             self._epoch = epoch
-        return padded([self._examples[i] for i in self._batches[at]], self._pad)
+        return padded([self._examples[i] for i in self._batches[at].tolist()], self._pad)
 
 
 def padded(examples: Sequence[Example], pad: int) -> Batch:

@@ -87,9 +87,10 @@ def train_from_scratch(
     progress("training the tokenizer", 0, 1)
     tokenizer = train_tokenizer(_some_texts(corpus), chosen.vocabulary)
     config = chosen.config(-(-len(tokenizer) // 64) * 64)  # whole blocks multiply faster
-    config.eos_token_id, config.pad_token_id = tokenizer.convert_tokens_to_ids([TURN_END, END])
+    vocabulary = tokenizer.get_vocab()
+    config.eos_token_id, config.pad_token_id = vocabulary[TURN_END], vocabulary[END]
     with seeded(seed):
-        model = Qwen3ForCausalLM(config).to(find_device())
+        model: Any = Qwen3ForCausalLM(config)
     ends = [config.eos_token_id, config.pad_token_id]
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=config.pad_token_id)
     if tokens is None and minutes is None:
@@ -206,7 +207,7 @@ class _Training:
         seed: int,
         progress: Progress,
     ) -> None:
-        self.model, self.tokenizer, self.folder, self.base = model, tokenizer, folder, base
+        self.model, self.tokenizer, self.folder, self.base = model.to(find_device()), tokenizer, folder, base
         self.lora, self.seed, self.progress = lora, seed, progress
 
     def on_corpus(
