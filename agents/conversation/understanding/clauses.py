@@ -77,6 +77,7 @@ _REASONS = words("because since as")
 _JOINTS = words("and then plus also or so")
 _SUBJECTS = words("i we it they he she you my our that this there")
 _BE = words("am is are was were be just")
+_ABLE = words("can could do does will would")
 _OR_ELSE = words("just maybe better else can could should would do show give tell i we you is are")
 _AUXILIARIES = words("is are was were do does did can could will would should has have had am")
 _SOFT = words("please just also then maybe really oh well so and now definitely actually honestly only")
@@ -86,7 +87,7 @@ _WISHES = words("want prefer need love like")
 _IMPERATIVES = words("give show play find recommend suggest")
 _PREDICATES = words(
     "sounds looks seems sucks rocks instead bores too please yes no yeah nah nope never always definitely drives makes"
-    " gives gets puts leaves hurts does made gave got"
+    " gives gets puts leaves hurts does made gave got now today tonight then"
 )
 _JUDGEMENTS = ("<great>", "<bad>", "<hate>", "<ugh>")
 _TURNS = words("not no never without nothing minus rather except instead nor over more less")
@@ -145,10 +146,13 @@ def _is_joint(units: Sequence[Unit], at: int, current: Clause) -> bool:
         return not (excepted or short)  # "anything but metal", "I liked it but not anymore"
     if unit.word in _REASONS:
         return bool(current.units) and (unit.word == "because" or rest[0].word in _SUBJECTS)
+    if unit.word == "and" and len(current.units) == 1 and current.units[0].word in ("me", "i"):
+        return False  # "me and my mates"
     if unit.word in _JOINTS and (current.units or unit.before):
         if unit.word == "so" and not unit.before:
             # "every time so no thanks" but "we like it so much", "i am so not into it"
-            return current.units[-1].word not in _BE and rest[0].word != "not" and _opens(rest, current)
+            purpose = rest[0].word in _SUBJECTS and rest[1:] and rest[1].word in _ABLE  # "so i can use it in Spain"
+            return not (purpose or current.units[-1].word in _BE or rest[0].word == "not") and _opens(rest, current)
         if unit.word == "or" and not unit.before:
             return rest[0].word in _OR_ELSE and _opens(rest, current)  # but "take it or leave it"
         return _opens(rest, current)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from llmrec.acts import Act, ActKind
 from llmrec.agents.conversation.understanding.clauses import Clause, Unit, canonical, split
+from llmrec.agents.conversation.understanding.examples import INTENTS
 from llmrec.agents.conversation.understanding.intents import Intents, bank_words, content_words, default_intents
 from llmrec.agents.conversation.understanding.lexicon import FUNCTION, NEGATORS, words
 from llmrec.agents.conversation.understanding.linker import Linker, Mention
@@ -54,7 +55,7 @@ _OPENING = (FUNCTION | words("searching find search seeking anyone")) - words("a
 
 ASKED_BONUS, SHOWN_BONUS, REASON_BONUS, NAMES_MALUS = 0.12, 0.08, 0.3, 0.1
 """What the situation adds to the score of intents that answer to it."""
-UNSURE = 0.25
+UNSURE = 0.3
 """Score below which a clause without names is not believed to do anything."""
 SURE = 0.6
 """Score from which an intent counts although the situation speaks against it."""
@@ -108,6 +109,14 @@ class Statement:
     intent: str
     scores: NDArray[np.float32]
 
+    @property
+    def score(self) -> float:
+        return self.of(self.intent)
+
+    def of(self, intent: str) -> float:
+        """The score of an intent."""
+        return float(self.scores[INTENTS.index(intent)])
+
 
 class _Message:
     """One message on its way from units to acts."""
@@ -128,10 +137,12 @@ class _Message:
             statements = [s for s in statements if s.intent not in ("yes", "no")]
         if "reset" in intents:
             statements = [s for s in statements if s.intent != "undo"]
-        answers = [statement for statement in statements if statement.intent in ("yes", "no")]
-        if "results" in intents or any(self._score(s) > SURE for s in answers):
+        answers = [
+            s for s in statements if s.intent in ("yes", "no") or (s.intent == "dont_care" and not s.clause.names)
+        ]
+        if "results" in intents or any(s.score > SURE for s in answers):
             for statement in answers:
-                if self._score(statement) < SURE:
+                if statement.score < SURE:
                     statement.intent = "none"  # "go on, what have you got", "yes, that takes me back"
         if {"yes", "no"} <= {statement.intent for statement in statements}:
             # "yes and no", "could be, could be not"
@@ -140,7 +151,7 @@ class _Message:
         if any(s.intent == "more_like" and s.clause.names for s in statements):
             # "more of the same, like Portishead"
             statements = [s for s in statements if s.intent != "more_like" or s.clause.names]
-        if self.asked and intents & {"yes", "no"}:
+        if (self.asked and intents & {"yes", "no"}) or intents & {"explain", "compare"}:
             for statement in statements:
                 if statement.intent in ("positive", "negative") and self._is_aside(statement):
                     statement.intent = "none"  # "yes, we must save paper"
@@ -153,21 +164,16 @@ class _Message:
                 statement.clause.named or statement.clause.contrast
             ):  # what "it" is said of does not take back what was said of the name
                 settled = {act.item_id or act.value for act in acts if act.kind in _SIDES} - {self.asked, None}
-                if self._score(statement) < CERTAIN:
+                if statement.score < CERTAIN:
                     new = [act for act in new if act.kind not in _SIDES or (act.item_id or act.value) not in settled]
             acts += new
             self._named = statement.clause.named or self._named
         acts += self._search(statements, nothing_else=not acts)
         return _tidy(acts)
 
-    def _score(self, statement: Statement) -> float:
-        return float(statement.scores[self.parts.intents.labels.index(statement.intent)])
-
     def _is_aside(self, statement: Statement) -> bool:
         """Whether it is open what a clause says about its names."""
-        likes, dislikes, nothing = (
-            statement.scores[self.parts.intents.labels.index(label)] for label in ("positive", "negative", "none")
-        )
+        likes, dislikes, nothing = map(statement.of, ("positive", "negative", "none"))
         return max(likes, dislikes) < SURE and (abs(likes - dislikes) < LEAD or nothing > LEAD)
 
     def _is_empty(self, statement: Statement, among: Sequence[Statement]) -> bool:
@@ -235,7 +241,11 @@ class _Message:
     def _is_spoken(self, plain: Clause, scores: NDArray[np.float32], otherwise: float) -> bool:
         """Whether a clause is a wording that people use, all its ordinary words being words."""
         label = self.parts.intents.labels[int(scores.argmax())]
-        if label in ("search", "none", "positive") or scores.max() < (SURE if otherwise < SURE else SPOKEN):
+        if (
+            label in ("search", "positive")
+            or (label == "none" and otherwise > SPOKEN)
+            or scores.max() < (SURE if otherwise < SURE else SPOKEN)
+        ):
             return False
         return self._allows(label, plain, float(scores.max()), content_words(plain.words))
 
@@ -314,7 +324,7 @@ class _Message:
             return acts + [Act(kind=ActKind.DONT_CARE, value=value) for value in (named or (self.asked,))]
         if intent not in _ABOUT_NAMES:
             return acts
-        if (intent == "positive" or self._score(statement) < DOUBTFUL) and self._is_search(statement):
+        if (intent == "positive" or statement.score < DOUBTFUL) and self._is_search(statement):
             statement.intent = "search"  # "folk songs about the sea": more than names
             return acts
         names = self._meant(clause)
@@ -331,8 +341,8 @@ class _Message:
         """Whether a wish for names says more than they do."""
         if not content_words(statement.clause.words) or _is_taste(statement.clause):
             return False
-        hint = statement.scores[self.parts.intents.labels.index("search")]
-        return hint > HINT or self._score(statement) < DOUBTFUL
+        hint = statement.of("search")
+        return hint > HINT or statement.score < DOUBTFUL
 
     def _meant(self, clause: Clause) -> Sequence[Unit]:
         """The names that a clause speaks of: pronouns only where it has no others, and then those said before."""
@@ -413,7 +423,7 @@ class _Message:
     def _is_request(self, statement: Statement) -> bool:
         words = [unit.word for unit in statement.clause.units]
         told = words[0] in _TELLING or words[0] in NEGATORS
-        sure = statement.scores[self.parts.intents.labels.index("search")] > SURE
+        sure = statement.of("search") > SURE
         return words[0] in ("a", "an", "some") or any(word in _REQUEST for word in words) or (sure and not told)
 
     def _query(self, clause: Clause) -> str:
@@ -433,6 +443,9 @@ def _hand_back(statements: Sequence[Statement], asked: str | None) -> None:
         if _only_names(before.clause, asked) and statement.intent in ("yes", "no", "dont_care"):
             before.intent = "none"  # "Documentary? No": the question again
             continue
+        if before.intent == "seen" and [unit.word for unit in statement.clause.units] == ["not", "@i"]:
+            statement.intent = "none"  # "seen Alien, not Psycho"
+            continue
         if _is_correction(statement.clause) and before.intent in _ABOUT_NAMES:
             before.intent, statement.intent = "none", before.intent  # "lose the second one, Evita i mean"
             continue
@@ -451,7 +464,8 @@ def _hand_back(statements: Sequence[Statement], asked: str | None) -> None:
         if statement.clause.named:
             continue
         if not _is_bare(before.clause):
-            if statement.intent == "no" and asked is None and before.intent == "positive" and before.clause.named:
+            turned = statement.intent == "no" and statement.score >= SURE
+            if turned and asked is None and before.intent == "positive" and before.clause.named:
                 before.intent, statement.intent = "negative", "none"  # "Jaws gave me nightmares, never again"
             continue
         said = {unit.word for unit in statement.clause.units}

@@ -19,6 +19,7 @@ from llmrec.agents.conversation.understanding.lexicon import (
     GENERIC,
     NUMBERS,
     ORDINALS,
+    TRUE,
     UNITS,
 )
 from llmrec.agents.conversation.understanding.names import Name, Names, Words, attribute_words, singular
@@ -31,6 +32,8 @@ STRONG_SHARE = 0.006
 """An attribute on this share of the items, and on at least five, is preferred to an item of the same name."""
 RARE_SHARE = 0.002
 """An attribute on a smaller share of the items that is an ordinary word needs a place for a name."""
+PLURAL = 0.96
+"""Quality of a name that differs by a plural."""
 _COMMON = 7_000
 
 
@@ -154,7 +157,7 @@ class Linker:
         if words in exact:
             candidates.append((words, 1.0))
         if not comma:
-            candidates += [(form, 0.96) for form in self.names.plural.get(singular(words), ()) if form != words]
+            candidates += [(form, PLURAL) for form in self.names.plural.get(singular(words), ()) if form != words]
             joined = "".join(words)
             if len(joined) >= 4:
                 candidates += [(form, 0.94) for form in self.names.joined.get(joined, ()) if form != words]
@@ -245,6 +248,9 @@ class Linker:
         if a is None and b is None and i is not None and not marked:
             # "heat", "speed", "the game": titles that are ordinary words need a sentence about items
             weak = weak or common or (len(words) == 1 and i.article)
+            content = [word for word in words if word not in FUNCTION]
+            if PLURAL <= quality < 1 and len(content) == 1 and self._is_word(content[0]):
+                weak = True  # "the car" for "The Cars"
         english = len(words) == 1 and (common or words[0] in self._english)
         tag = a is not None and ": " not in a.value
         if a is not None and b is None and (common or (english and tag and i is None)) and a.weight < self._rare:
@@ -270,4 +276,10 @@ def _ways_to_say(attribute: str) -> list[Words]:
     """Value, whole name, facet and the facet's last word: "colour" after "product colour: Red" was asked."""
     facet, _, value = attribute.partition(": ")
     forms = [attribute_words(attribute), name_words(attribute)]
-    return [*forms, name_words(facet), name_words(facet)[-1:]] if value else forms
+    if value.casefold() in TRUE:
+        return [*forms, *((word,) for word in name_words(facet) if len(word) > 3)]  # "smart" for "smart tv: True"
+    if not value:
+        return forms
+    first = name_words(value)[:1]
+    partly = [first] if first and len(first[0]) > 3 else []  # "windows" for "Windows 10 Home"
+    return [*forms, name_words(facet), name_words(facet)[-1:], *partly]

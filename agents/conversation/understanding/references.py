@@ -57,6 +57,10 @@ def find_references(tokens: Sequence[Token], titles: Sequence[str], brands: Sequ
         if reference:
             found.append(reference)
             at = reference.end
+            beside = _cardinal(words[at + 1]) if at + 1 < len(words) and words[at] in ("and", "or") else 0
+            if words[reference.start] in _NUMBERED and 0 < beside <= len(titles):
+                found.append(Reference(at + 1, at + 2, (beside - 1,)))  # "number one and three"
+                at += 2
         else:
             at += 1
     taken = {
@@ -128,6 +132,8 @@ def _by_ordinal(
         places = range(count - many, count) if word in _LAST else range(many)
         return Reference(start, _past_heads(words, tokens, at + 2, nouns), tuple(places))
     end = _past_heads(words, tokens, at + 1, nouns)
+    if words[end : end + 1] == ["of"] and words[end + 1 : end + 2] and words[end + 1] in _PLURALS:
+        end += 2  # "the last of those"
     place = _place(word, count)
     clear = determined or end > at + 1 or len(words) <= 3 or word[0].isdigit()
     return Reference(start, end, (place,)) if clear and place is not None else None
@@ -145,7 +151,11 @@ def _by_pronoun(
         return Reference(at, end, everything[:2], pronoun=True)
     if word in _PLURALS:
         number = _cardinal(following)
-        headed = following in _HEADS or number or (singular((following,))[0] in nouns and word in ("these", "those"))
+        headed = (
+            (following in _HEADS and following not in _VERBS)
+            or number
+            or (singular((following,))[0] in nouns and word in ("these", "those"))
+        )
         end = at + 2 if headed else at + 1
         return Reference(at, end, everything[:number] if 0 < number < count else everything, pronoun=True)
     if word in _SINGULARS and tokens[at].words == (word,):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from llmrec.agents.conversation.understanding.bounds import Bound, find_bounds
 from llmrec.agents.conversation.understanding.clauses import Unit
-from llmrec.agents.conversation.understanding.lexicon import CLASS_OF, EVALUATIVE, GENERIC, words
+from llmrec.agents.conversation.understanding.lexicon import CIRCUMSTANCE, CLASS_OF, EVALUATIVE, GENERIC, words
 from llmrec.agents.conversation.understanding.linker import Linker, Mention
 from llmrec.agents.conversation.understanding.names import Names
 from llmrec.agents.conversation.understanding.normalise import Token, name_words, tokenise
@@ -24,10 +24,11 @@ _SURE_ITEM_CUES = words("like similar to seen saw watched heard than as by resem
 _PLACES = words("something some anything more too less with without little nothing")
 """Words before an ordinary word that make it an attribute: "something beautiful"."""
 _OPEN_PLACES = _PLACES | words(
-    "not no bit any want need very really so prefer rather be also only mostly always never in of"
+    "not no bit any want need very really so prefer rather be also only mostly always never in of me us play hear love"
+    " hate like enjoy into fancy your"
 )
 """The same for words that rarely say how one likes something."""
-_VERBS = words("is are was were rocks rules sucks and or vs versus please again already looks sounds seems has")
+_VERBS = words("but is are was were rocks rules sucks and or vs versus please again already looks sounds seems has")
 """Words behind an ordinary word at the start that make it a title: "heat was great"."""
 _LIKENESSES = words("ish esque type style vibe vibes")
 """Words behind a title that ask for what is like it."""
@@ -147,7 +148,7 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit], asked: s
         following = "" if ends else tokens[piece.end].words[0]
         listed = previous in ("and", "or", "nor") and len(units) > 1 and units[-2].word == "@a"
         joined = previous in ("and", "or", "with", "to") and len(units) > 1 and units[-2].word == "@i"
-        spoken = raw in EVALUATIVE or raw in CLASS_OF  # "great, ..." is no title
+        spoken = raw in EVALUATIVE or raw in CLASS_OF or raw in CIRCUMSTANCE  # "great, ..." is no title
         opening = (not units or before != "") and (
             following in _VERBS or following in _LIKENESSES or piece.end == len(tokens) or (ends and not spoken)
         )
@@ -159,7 +160,8 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit], asked: s
             or listed
         )
         answers = asked is not None and piece.attribute == asked
-        alone = len(tokens) == piece.end - piece.start and (answers or raw not in EVALUATIVE)
+        between = (not units or before != "") and ends and not spoken
+        alone = between or (len(tokens) == piece.end - piece.start and (answers or raw not in EVALUATIVE))
         topic = answers and not units and piece.end < len(tokens) and tokens[piece.end].before != ""
         if not (as_title or as_attribute or alone or topic):
             return None
