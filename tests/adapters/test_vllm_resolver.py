@@ -7,13 +7,14 @@ import asyncio
 from collections import defaultdict
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from llmrec.adapters import vllm_resolver
-from llmrec.adapters.vllm_resolver import forget_locks, published
+from llmrec.adapters.vllm_resolver import forget_locks, leave_tokens_as_ids, published
 
 NAME = "a" + "0123456789abcdef" * 2
 
@@ -78,6 +79,22 @@ async def test_names_that_come_and_go_leave_no_lock_behind() -> None:
     assert list(serving.lora_resolver_lock) == ["a1"]
     assert await serving.unload_lora_adapter(Request()) == "unloaded"
     assert not serving.lora_resolver_lock
+
+
+def test_only_tokens_that_are_named_get_no_text() -> None:
+    class Request:
+        logprob_token_ids: ClassVar[list[int]] = [1]
+        return_tokens_as_token_ids = True
+
+        def to_sampling_params(self, most: int) -> SimpleNamespace:
+            return SimpleNamespace(detokenize=True, max_tokens=most)
+
+    leave_tokens_as_ids(Request)
+    assert Request().to_sampling_params(7) == SimpleNamespace(detokenize=False, max_tokens=7)
+    Request.return_tokens_as_token_ids = False
+    assert Request().to_sampling_params(7).detokenize
+    Request.logprob_token_ids, Request.return_tokens_as_token_ids = [], True
+    assert Request().to_sampling_params(7).detokenize
 
 
 class TestLoRAOnCPU:
