@@ -86,3 +86,42 @@ def test_the_interval_holds_the_mean_and_narrows_with_users() -> None:
     assert width < np.diff(m.interval(few))[0]
     assert m.interval(many) == m.interval(many)
     assert m.interval(np.ones(9)) == (1, 1)
+
+
+# --- Dialogues --------------------------------------------------------------------------------------------------------
+
+ACTIONS, RANKS = np.array([1, 14, 0, 5]), np.array([1, 10, 0, 2])
+
+
+def test_success_rate_counts_successes_up_to_an_action() -> None:
+    assert m.success_rate(ACTIONS, 5).tolist() == [1, 0, 0, 1]
+    assert m.success_rate(ACTIONS, 15).tolist() == [1, 1, 0, 1]
+
+
+def test_average_turn_counts_a_failure_as_all_steps() -> None:
+    assert m.average_turn(ACTIONS, 15).tolist() == [1, 14, 15, 5]
+
+
+def test_hierarchical_dcg_is_the_published_formula() -> None:
+    def formula(k: int, rank: int) -> float:
+        return 1 / np.log2(k + 2) + (1 / np.log2(k + 1) - 1 / np.log2(k + 2)) / np.log2(rank + 1)
+
+    assert m.hierarchical_dcg(ACTIONS, RANKS) == pytest.approx([1, formula(14, 10), 0, formula(5, 2)])
+    assert formula(1, 1) == 1  # the best there is
+
+
+def test_intervals_draw_users_with_all_their_dialogues() -> None:
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(100), 20)
+    alike = np.repeat(rng.random(100), 20)  # dialogues of one user all end alike
+    low, high = m.interval_over_users(alike, users.astype(str))
+    assert low < alike.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * alike.std() / np.sqrt(100), rel=0.15)
+    apart = rng.random(2000)
+    low, high = m.interval_over_users(apart, users.astype(str))
+    assert high - low == pytest.approx(2 * 1.96 * apart.std() / np.sqrt(2000), rel=0.2)
+
+
+def test_intervals_over_users_weigh_users_by_their_dialogues() -> None:
+    low, high = m.interval_over_users(np.array([1.0, 1, 1, 0]), ["a", "a", "a", "b"], samples=4000)
+    assert (low, high) == (0, 1)

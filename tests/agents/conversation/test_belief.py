@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec.agents.conversation.belief import TEMPERATURE, Belief, log_prior, top_positions
+from llmrec.agents.conversation.belief import TEMPERATURE, Belief, items_with, log_prior, top_positions
 from llmrec.contracts import BeliefView
 from llmrec.data.catalogue import Catalogue
 from llmrec.testing.datasets import make_dataset
@@ -17,7 +17,7 @@ CUBE = cube(4, 4, 4)
 NAMES = [str(name) for name in CUBE.attributes]
 
 
-def start(**options: float) -> Belief:
+def start(**options: object) -> Belief:
     return Belief.start(CUBE, **options)  # type: ignore[arg-type]
 
 
@@ -125,3 +125,105 @@ def test_a_thousand_answers_do_not_overflow() -> None:
         belief = belief.accept("colour 1")
     assert np.isfinite(belief.probabilities).all()
     assert belief.probabilities.sum() == pytest.approx(1, abs=1e-4)
+
+
+# --- What was named, shown, and changed -------------------------------------------------------------------------------
+
+
+def test_what_somebody_names_themselves_is_certain() -> None:
+    belief = start().open("colour 1")
+    assert len(belief.live) == 16 and belief.accepted == ("colour 1",)
+    assert belief.reject("size 1").accept("colour 2").probabilities[belief.live].sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_what_was_turned_down_does_not_come_back_and_is_remembered() -> None:
+    belief = start().skip("size 1").turn_down(("i000", "i001", "no such item")).answer("size 2", False)
+    assert (belief.probabilities[[0, 1]] == 0).all()
+    assert [(said.kind, said.names) for said in belief.exchanges] == [
+        ("skip", ("size 1",)),
+        ("turned_down", ("i000", "i001", "no such item")),
+        ("reject", ("size 2",)),
+    ]
+
+
+def test_a_no_may_say_nothing() -> None:
+    belief = start(negative=False).reject("colour 1")
+    assert np.array_equal(belief.probabilities, start().probabilities)
+    assert "colour 1" in belief.asked and belief.rejected == ("colour 1",)
+
+
+def test_a_mind_that_may_have_changed_is_open_to_everything_not_yet_shown() -> None:
+    belief = start(changes=(0, 0, 0.25)).open("colour 1").turn_down(("i100",))
+    assert belief.probabilities[16:32].sum() == pytest.approx(1, abs=1e-5)  # colour 1: sure, until the third action
+    after = belief.accept("size 2")
+    assert after.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    # Three quarters still want what they wanted, the others anything but what was shown.
+    assert after.probabilities[24:28].sum() == pytest.approx(0.75 + 0.25 * 4 / 63, abs=0.01)
+    assert after.probabilities[0] == pytest.approx(0.25 / 63, abs=1e-4)
+    assert after.probabilities[16] == 0
+
+
+# --- Large catalogues -------------------------------------------------------------------------------------------------
+
+
+ROWS = [
+    {"item_id": f"{c}-{s}-{f}", "attributes": [f"colour {c}", f"size {s}", f"shape {f}"]}
+    for c in range(30)
+    for s in range(30)
+    for f in range(30)
+]
+LARGE = Catalogue.from_dataset(make_dataset(ROWS))
+
+
+def test_what_nobody_can_want_any_more_is_dropped_and_costs_next_to_nothing() -> None:
+    items, target = LARGE, "2-3-4"
+    belief, exact = Belief.start(items), np.zeros(len(items))
+    log_odds = np.log((1 - belief.noise) / belief.noise)
+    for name in ("colour 2", "colour 3", "size 3", "size 9", "shape 4", "shape 5"):
+        yes = name in ("colour 2", "size 3", "shape 4")
+        belief = belief.answer(name, yes)
+        exact += np.where([name in items.attributes_of(at) for at in range(len(items))], log_odds, 0) * (
+            1 if yes else -1
+        )
+    exact = np.exp(exact - exact.max())
+    assert len(belief.live) < len(items) / 10
+    assert np.abs(belief.probabilities - exact / exact.sum()).sum() < 0.01
+    assert items.index.ids[belief.top(1)[0]] == target
+
+
+def test_dropped_items_come_back_when_answers_contradict_what_is_left() -> None:
+    items = LARGE
+    belief = Belief.start(items)
+    for name in ("colour 2", "size 3", "shape 4"):
+        belief = belief.accept(name)
+    assert len(belief.live) < 3000
+    for name in ("colour 7", "size 8", "shape 9"):
+        belief = belief.reject(name.replace("7", "2").replace("8", "3").replace("9", "4")).accept(name)
+    assert {str(items.index.ids[at]) for at in belief.top(1)} == {"7-8-9"}
+
+
+def test_when_everything_that_is_left_was_turned_down_the_dropped_items_are_next() -> None:
+    items = LARGE
+    belief = Belief.start(items)
+    for name in ("colour 2", "size 3", "shape 4"):
+        belief = belief.accept(name)
+    for _ in range(60):
+        best = belief.top(100)
+        assert len(best) == 100
+        belief = belief.turn_down(tuple(map(str, items.index.ids[best])))
+    assert belief.probabilities.sum() == pytest.approx(1, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 17), st.booleans()), max_size=12))
+def test_dropping_never_costs_much(answers: list[tuple[int, bool]]) -> None:
+    names = [f"{facet} {number}" for facet in ("colour", "size", "shape") for number in range(6)]
+    exact = np.zeros(len(LARGE))
+    belief = Belief.start(LARGE, noise=0.01)
+    for which, yes in answers:
+        belief = belief.answer(names[which], yes)
+        having = np.zeros(len(LARGE))
+        having[items_with(LARGE, names[which])] = 1
+        exact += having * np.log(99) * (1 if yes else -1)
+    exact = np.exp(exact - exact.max())
+    assert np.abs(belief.probabilities - exact / exact.sum()).sum() < 0.12
