@@ -2,8 +2,8 @@
 
 vLLM finds it by the entry-point group `vllm.general_plugins`. It does nothing unless the server's environment names
 the folder that llmrec publishes to (`LLMREC_VLLM_ADAPTERS`), as it does for servers that llmrec starts; for others see
-docs/engines.md. On a CPU it also puts `vllm_cpu` in the place of vLLM's own LoRA, and it spares vLLM two things: to keep
-locks for names that are gone, and to make text of tokens that are asked for by id.
+docs/engines.md. On a CPU it also puts `vllm_cpu` in the place of vLLM's own LoRA, and it spares vLLM two things: to
+keep locks for names that are gone, and to make text of tokens that are asked for by id.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ async def test_content_only_data_can_be_talked_about(tmp_path: Path, state_setti
             "price": 5.0 + n,
             "attributes": ["brass" if n % 2 else "steel"],
         }
-        for n in range(30)
+        for n in range(300)  # so many that a question is worth more than a first list
     ]
     items += [{"item_id": "bare", "title": ""}, {"item_id": "3", "title": "Lamp number three", "price": 1e300}]
     built = build_workspace(write(tmp_path / "shop", items=items), tmp_path / "ws", settings=Settings())
@@ -81,8 +81,8 @@ async def test_content_only_data_can_be_talked_about(tmp_path: Path, state_setti
         liked = await assistant.turn(TurnRequest(user="anna", acts=[Act(kind=ActKind.MORE_LIKE, item_id="7")]))
         assert all("brass" in item.attributes for item in liked.items)
         assert "bare" not in turn.text
-        [items_for_all] = await assistant.recommend([[]], 40)
-        assert len(items_for_all) == 31
+        [items_for_all] = await assistant.recommend([[]], 400)
+        assert len(items_for_all) == 301
         assert len(await assistant.similar("7", 5)) == 5
 
 
