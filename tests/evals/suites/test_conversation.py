@@ -27,11 +27,11 @@ KEYS = {"SR@5", "SR@10", "SR@15", "AT", "hDCG"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """200 items with 3 of 20 tags each, 40 users with a given split."""
+    """600 items with 3 of 20 tags each, 40 users with a given split."""
     rng = np.random.default_rng(3)
     rows = [
         {"item_id": f"i{item}", "title": f"Title {item}", "attributes": [f"t{tag}" for tag in rng.choice(20, 3, False)]}
-        for item in range(200)
+        for item in range(600)
     ]
     events = [
         {
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
             "split": "train" if place < 8 else "valid" if place < 10 else "test",
         }
         for user in range(40)
-        for place, item in enumerate(rng.choice(200, 12, False))
+        for place, item in enumerate(rng.choice(600, 12, False))
     ]
     folder = tmp_path_factory.mktemp("data") / "tags"
     write_dataset(make_dataset(rows, events), folder)
@@ -134,7 +134,7 @@ def test_unseen_leaves_out_the_train_items_of_the_user(folder: str) -> None:
         graph = task.lessons.graph
         mask = task.lessons.candidates("u1")
         assert mask[graph.interact.of(graph.users.position("u1"))].all() == there
-        assert mask.sum() == (200 if there else 192)
+        assert mask.sum() == (600 if there else 592)
 
 
 class Fixed:
@@ -148,7 +148,7 @@ class Fixed:
 def test_policies_that_do_not_learn_take_part(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "load", lambda group, name: Fixed)
     row = run(folder, policies=("fixed",), pairs=40)[0]
-    assert row.kind == "ours" and row.metrics["SR@15"] > 0.9  # 14 lists of 10 of about 30 items with the opening
+    assert row.kind == "ours" and row.metrics["SR@15"] > 0.9  # 14 lists of 10 of about 90 items with the opening
 
 
 def test_dialogues_are_written_for_reading(folder: str, tmp_path: Path) -> None:
