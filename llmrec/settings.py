@@ -67,6 +67,8 @@ class Settings(Config):
     """`chroma+http://host:port`; "" is the store that the build wrote into the workspace."""
     state: str = ""
     """`sqlite:<file>` or `postgresql://...`; "" is `state/state.sqlite` in the workspace."""
+    policy: str = "planner"
+    """What decides between asking and recommending: a name of the entry-point group llmrec.policies."""
     batch: str = "local"
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)

@@ -77,6 +77,8 @@ class TurnRequest(BaseModel):
     text: str = ""
     acts: list[Act] = Field(default_factory=list)
     """Clicks; together with text, both count."""
+    policy: str = ""
+    """What decides this turn, by the name of a policy; "" is that of the settings."""
     message_id: str | None = None
     """Makes a repeated request idempotent: the stored turn is answered again."""
 

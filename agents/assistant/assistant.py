@@ -20,6 +20,7 @@ from llmrec.agents.assistant.language import Language
 from llmrec.agents.assistant.live import FEEDBACK, Live, event_kind
 from llmrec.agents.assistant.opened import Opened
 from llmrec.agents.assistant.own import own_model
+from llmrec.agents.assistant.policies import Policies
 from llmrec.agents.conversation.conversation import Conversations
 from llmrec.agents.conversation.understanding import Understanding
 from llmrec.agents.memory import Event, Feedback, MemoryEntry, StateStore
@@ -76,7 +77,8 @@ class Assistant:
                 view.state_folder  # noqa: B018 (makes it)
             store = await StateStore.open(settings.state_uri(view.path))
             language = await asyncio.to_thread(Language.of, view, settings)
-            live = await Live.open(opened, store, _understanding(settings, language))
+            policies = Policies(settings.policy)
+            live = await Live.open(opened, store, _understanding(settings, language), policies)
         except BaseException:
             opened.close()
             if store is not None:
@@ -125,10 +127,14 @@ class Assistant:
                     self.answered.set()
                 yield event
 
-    async def turn_from_transcript(self, messages: Sequence[Message], user: str | None = None, owner: str = "") -> Turn:
+    async def turn_from_transcript(
+        self, messages: Sequence[Message], user: str | None = None, owner: str = "", policy: str = ""
+    ) -> Turn:
         """Answer the last message of a client that keeps no thread; see `Conversations.from_transcript`."""
         async with self._current() as live:
-            turn = await self._conversations.from_transcript(messages, live.world, owner=owner, user=user)
+            turn = await self._conversations.from_transcript(
+                messages, live.world, owner=owner, user=user, policy=policy
+            )
         self.answered.set()
         return turn
 
@@ -335,7 +341,8 @@ class Assistant:
             if not self.settings.llm and own_model(view) != own_model(old.opened.workspace):
                 language = await asyncio.to_thread(Language.of, view, self.settings)
             opened = await asyncio.to_thread(Opened.open, view, self.settings)
-            new = await Live.open(opened, self._store, _understanding(self.settings, language))
+            policies = Policies(self.settings.policy)
+            new = await Live.open(opened, self._store, _understanding(self.settings, language), policies)
             try:
                 await new.world.search.wait()
             except LlmrecError:

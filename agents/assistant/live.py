@@ -11,9 +11,9 @@ from typing import Any, Self
 from llmrec import pool
 from llmrec.agents.assistant.opened import Opened
 from llmrec.agents.assistant.people import Happenings
+from llmrec.agents.assistant.policies import Policies
 from llmrec.agents.assistant.search_door import SearchDoor
 from llmrec.agents.assistant.world import LiveWorld
-from llmrec.agents.conversation.policies.planner import Planner
 from llmrec.agents.conversation.say import Vocabulary
 from llmrec.agents.conversation.understanding import Understanding
 from llmrec.agents.memory import Change, StateStore
@@ -43,7 +43,13 @@ class Live:
         self._retired = False
 
     @classmethod
-    async def open(cls, opened: Opened, store: StateStore, understanding: Callable[[Catalogue], Understanding]) -> Self:
+    async def open(
+        cls,
+        opened: Opened,
+        store: StateStore,
+        understanding: Callable[[Catalogue], Understanding],
+        policies: Policies,
+    ) -> Self:
         """Apply the changes kept in `store` and begin to open search in the background."""
         changes = await store.changes_since(0)
         items = _items(changes)
@@ -53,7 +59,7 @@ class Live:
         world = LiveWorld(
             catalogue=catalogue,
             words=Vocabulary.of(opened.name, catalogue),
-            policy=Planner(),
+            policies=policies,
             reader=reader,
             search=SearchDoor(opened.open_search, opened.embedder.load, catalogue, [str(row[c.ITEM]) for row in items]),
             people=opened.people,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from llmrec.agents.assistant.people import LRU, Happenings, People
+from llmrec.agents.assistant.policies import Policies
 from llmrec.agents.assistant.search_door import SearchDoor
 from llmrec.agents.conversation.belief import log_prior
 from llmrec.agents.conversation.paths import Ties
@@ -36,7 +37,7 @@ class LiveWorld:
 
     catalogue: Catalogue
     words: Vocabulary
-    policy: Policy
+    policies: Policies
     reader: Understanding
     search: SearchDoor
     people: People
@@ -59,6 +60,10 @@ class LiveWorld:
         hits = await (await self.search.wait()).search(query, FOUND, filters)
         positions = self.catalogue.index.positions(hit.item_id for hit in hits)
         return positions[positions >= 0]
+
+    def policy(self, name: str = "") -> Policy:
+        """See `conversation.World`."""
+        return self.policies.named(name)
 
     # --- People -------------------------------------------------------------------------------------------------------
 

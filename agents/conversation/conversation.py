@@ -68,7 +68,13 @@ class Conversations:
                 yield event
 
     async def from_transcript(
-        self, messages: Sequence[Message], world: World, *, owner: str = "", user: str | None = None
+        self,
+        messages: Sequence[Message],
+        world: World,
+        *,
+        owner: str = "",
+        user: str | None = None,
+        policy: str = "",
     ) -> Turn:
         """The answer to the last of `messages` (which must be the person's), for clients without a thread.
 
@@ -79,8 +85,8 @@ class Conversations:
         if not talk or talk[-1].role != "user":
             raise UserError("the last message of a transcript must be the user's")
         *past, last = talk
-        thread, log = await self._past(past, world, owner, user)
-        request = TurnRequest(owner=owner, user=user, thread=thread, text=last.content)
+        thread, log = await self._past(past, world, owner, user, policy)
+        request = TurnRequest(owner=owner, user=user, thread=thread, text=last.content, policy=policy)
         if log is not None:
             await self._graph.aupdate_state(
                 {"configurable": {"thread_id": self._store.checkpoint_id(owner, user, thread)}}, {"log": log}, "say"
@@ -92,7 +98,7 @@ class Conversations:
         return turn
 
     async def _past(
-        self, past: Sequence[Message], world: World, owner: str, user: str | None
+        self, past: Sequence[Message], world: World, owner: str, user: str | None, policy: str
     ) -> tuple[str, list[dict[str, Any]] | None]:
         """The thread that goes on, and the log to begin it with (None where it has it already)."""
         new = uuid.uuid4().hex
@@ -106,7 +112,7 @@ class Conversations:
                 return known.thread, None
             if known.message_id in ids:  # an earlier place: the client asks again or goes another way
                 return new, log[: ids.index(known.message_id) + 1]
-        return new, await self._replay(past, world, owner, user)
+        return new, await self._replay(past, world, owner, user, policy)
 
     async def _log(self, owner: str, user: str | None, thread: str) -> list[dict[str, Any]]:
         key = self._store.checkpoint_id(owner, user, thread)
@@ -114,12 +120,12 @@ class Conversations:
         return list(state.values.get("log", []))
 
     async def _replay(
-        self, past: Sequence[Message], world: World, owner: str, user: str | None
+        self, past: Sequence[Message], world: World, owner: str, user: str | None, policy: str
     ) -> list[dict[str, Any]]:
         log: list[dict[str, Any]] = []
         for message in past:
             if message.role == "user":
-                request = TurnRequest(owner=owner, user=user, text=message.content)
+                request = TurnRequest(owner=owner, user=user, text=message.content, policy=policy)
                 context = Context(world, self._store, "", uuid.uuid4().hex, dry=True)
                 result = await self._dry.ainvoke({"request": request, "log": log}, context=context)
                 log = result["log"]

@@ -228,8 +228,8 @@ def _withdrawn(acts: Sequence[Act]) -> set[tuple[ActKind, str | None]]:
 
 
 async def _decide(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str]:
-    world, belief = runtime.context.world, state["weighed"].belief
-    decision = await pool.run(decide, world.policy, state["before"], state["after"], state["reacted"], belief)
+    policy, belief = runtime.context.world.policy(state["request"].policy), state["weighed"].belief
+    decision = await pool.run(decide, policy, state["before"], state["after"], state["reacted"], belief)
     what = f"ask about {', '.join(decision.attributes)}" if decision.kind == "ask" else decision.kind
     return {"decision": decision}, what
 

@@ -51,7 +51,7 @@ def weigh(
     said = [*reversed(state.kept(ActKind.MORE_LIKE)), *reversed(state.kept(ActKind.LIKE_ITEM))]
     likes = (*said, *(entry.target for entry in reversed(old) if entry.kind == "like"))
     prior = world.prior(user, likes)
-    belief = Belief.start(catalogue, prior * np.float32(_SEARCHING) if state.query else prior)
+    belief = Belief.start(catalogue, prior * np.float32(_SEARCHING) if state.query else prior, user=user)
 
     for attribute, kind in state.answers.items():
         if kind == ActKind.ACCEPT:

@@ -25,8 +25,9 @@ class World(Protocol):
     @property
     def words(self) -> Vocabulary: ...
 
-    @property
-    def policy(self) -> Policy: ...
+    def policy(self, name: str = "") -> Policy:
+        """What decides, by name; "" is the workspace's own. Raises `UnknownName`."""
+        ...
 
     async def understand(self, text: str, asked: str | None, shown: Sequence[str]) -> Understood:
         """The acts of a message, given the question and the items that it may answer."""

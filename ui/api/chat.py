@@ -72,7 +72,7 @@ class Clicks(BaseModel):
 
 
 class ChatRequest(Body):
-    """OpenAI's request; `metadata` may name the `thread` and a `message_id`, `llmrec` carries clicks.
+    """OpenAI's request; `metadata` may name the `thread`, a `message_id` and a `policy`, `llmrec` carries clicks.
 
     The agent decides itself how it speaks: `max_tokens`, `temperature` and `response_format` are for the other models.
     """
@@ -104,6 +104,7 @@ class _Conversation:
         thread = metadata.get("thread")
         self.assistant, self.user = assistant, caller.user(body.user)
         self.owner = caller.owner(self.user)
+        self.policy = metadata.get("policy", "")
         self.request: TurnRequest | None = None
         if thread or body.llmrec.acts:
             # With a thread, or clicks, which start one, only the last message is read.
@@ -115,6 +116,7 @@ class _Conversation:
                 thread=None if thread in (None, "", NEW_THREAD) else thread,
                 text=self.prompt[0].content,
                 acts=body.llmrec.acts,
+                policy=self.policy,
                 message_id=metadata.get("message_id"),
             )
             return
@@ -126,7 +128,9 @@ class _Conversation:
         """The whole answer."""
         if self.request is not None:
             return await self.assistant.turn(self.request)
-        return await self.assistant.turn_from_transcript(self.prompt, owner=self.owner, user=self.user)
+        return await self.assistant.turn_from_transcript(
+            self.prompt, owner=self.owner, user=self.user, policy=self.policy
+        )
 
     async def events(self) -> AsyncGenerator[TurnEvent]:
         """The answer as it comes into being; the turn is the last event."""

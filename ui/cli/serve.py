@@ -82,12 +82,13 @@ def serve(
     ] = None,
     state: Annotated[str | None, typer.Option(help="Conversations and memory: sqlite:FILE or postgresql://...")] = None,
     vectors: Annotated[str | None, typer.Option(help="Vectors: chroma:FOLDER or chroma+http://host:port.")] = None,
+    policy: Annotated[str | None, typer.Option(help="What decides: planner, max-entropy, abs-greedy, ...")] = None,
 ) -> None:
     """Serve the chat page and the OpenAI-compatible API of a workspace."""
     from llmrec.settings import Settings
     from llmrec.workspace import Workspace
 
-    options = {"host": host, "port": port, "llm": llm, "state": state, "vectors": vectors}
+    options = {"host": host, "port": port, "llm": llm, "state": state, "vectors": vectors, "policy": policy}
     settings = Settings.load(workspace, options)
     opened = Workspace.open(workspace)
     try:
