@@ -33,6 +33,8 @@ _ATTRIBUTES = 64
 """Attributes that a plan may ask about: those that divide the probability best."""
 _COUNTED = 20_000
 """Items over which the probability of an attribute is summed; of more, a systematic sample."""
+_WORTH_OFFERING = 0.05
+"""Probability that a further choice adds at least."""
 _COSTS = (0.0, 0.03, 0.06, 0.1)
 """Question costs that rehearsals choose from."""
 _REHEARSALS = 200
@@ -58,6 +60,8 @@ class PlannerConfig(Config):
     """Questions in a row that a plan may have."""
     questions: int = Field(default=3, ge=1)
     """Questions that are compared before each action."""
+    choices: int = Field(default=1, ge=1)
+    """Attributes that are offered at once while none has been accepted; simulated people are asked about one."""
     reachable: bool = False
     """Whether to ask only about attributes one step from the one accepted last (see `graph.AttributeGraph`)."""
     horizon: int = Field(default=15, ge=2)
@@ -155,7 +159,8 @@ class Planner:
         if then[question] <= now:
             return recommend
         bits = gain(having[question : question + 1] / weights.sum(), self.noise)
-        return Ask((str(belief.catalogue.attributes.ids[columns[question]]),), float(bits[0]))
+        offered = _choice(likely, question, 1 if belief.accepted else self.config.choices)
+        return Ask(tuple(str(name) for name in belief.catalogue.attributes.ids[columns[offered]]), float(bits[0]))
 
     def _questions(
         self, belief: BeliefView, live: NDArray[np.int64], weights: NDArray[np.float64], best: NDArray[np.int64]
@@ -177,6 +182,13 @@ class Planner:
         best = top_positions(halves, _ATTRIBUTES)
         best = best[gain(having[best] / total, self.noise) >= LEAST_GAIN]
         return best, having[best]
+
+
+class ChoicePlanner(Planner):
+    """The planner for people: it opens with a choice of three rather than a yes or no."""
+
+    def __init__(self, config: PlannerConfig | None = None) -> None:
+        super().__init__(config or PlannerConfig(choices=3))
 
 
 def wrong_answers(lessons: Lessons) -> float:
@@ -226,6 +238,20 @@ def _likely(
     having = np.zeros((len(rows), len(columns)), bool)
     having[places[asked >= 0], asked[asked >= 0]] = True
     return Likely(masses[falling], counts[falling], having)
+
+
+def _choice(likely: Likely, question: int, count: int) -> list[int]:
+    """The question and up to `count` - 1 others, each the one that most of what has none of those before it has."""
+    chosen = [question]
+    left = ~likely.having[:, question]
+    while len(chosen) < count:
+        masses = (likely.weights * left) @ likely.having
+        best = int(masses.argmax())
+        if masses[best] < _WORTH_OFFERING * likely.weights.sum():
+            break
+        chosen.append(best)
+        left = left & ~likely.having[:, best]
+    return chosen
 
 
 def _grouped(

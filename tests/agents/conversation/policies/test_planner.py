@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmrec.agents.conversation.belief import Belief
+from llmrec.agents.conversation.belief import Belief, items_with
 from llmrec.agents.conversation.policies.lessons import Lessons, begin
-from llmrec.agents.conversation.policies.planner import Planner, PlannerConfig, mind_changes, wrong_answers
+from llmrec.agents.conversation.policies.planner import (
+    ChoicePlanner,
+    Planner,
+    PlannerConfig,
+    mind_changes,
+    wrong_answers,
+)
 from llmrec.agents.conversation.policies.questions import best_question, information_gains
 from llmrec.agents.conversation.policies.rehearsal import talk
 from llmrec.contracts import Ask, Recommend
@@ -215,6 +221,21 @@ def test_a_large_catalogue_is_planned_for_by_a_sample_of_it() -> None:
     action = Planner().decide(Belief.start(catalogue(*rows)), 1)
     assert isinstance(action, Ask) and action.attributes[0].startswith("half")
     assert action.gain == pytest.approx(0.98, abs=0.02)
+
+
+class TestChoicePlanner(PolicyContract):
+    kind = ChoicePlanner
+
+
+def test_opens_with_a_choice_that_covers_more_and_then_asks_one_by_one() -> None:
+    items = catalogue(*[[f"a{number % 3}", f"b{number % 4}", f"c{number % 5}"] for number in range(600)])
+    opening = ChoicePlanner().decide(Belief.start(items), 1)
+    assert isinstance(opening, Ask) and len(opening.attributes) == 3
+    carried = {at for name in opening.attributes for at in items_with(items, name)}
+    assert len(carried) > 1.5 * max(len(items_with(items, name)) for name in opening.attributes)
+    assert Planner().decide(Belief.start(items), 1) == Ask(opening.attributes[:1], opening.gain)
+    following = ChoicePlanner().decide(Belief.start(items).accept(opening.attributes[0]), 2)
+    assert isinstance(following, Ask) and len(following.attributes) == 1
 
 
 def test_only_reachable_attributes_are_asked_about_on_request(lessons: Lessons) -> None:
