@@ -125,6 +125,8 @@ class AdaptersBench(Config):
                 users = range(self.distinct, self.distinct + self.stream)
                 stream = [(f"user:{user}", prompts[user % len(prompts)]) for user in users]
                 progress(f"{self.stream} adapters", 0, 1)
+                for user, _ in stream:
+                    await asyncio.to_thread(source.resolve, user)  # makes it
                 await self._together(engine, stream, tally)
                 found.append(tally.row(f"{self.stream}-stream", protocol))
             return found
@@ -169,7 +171,7 @@ class _Tally:
 
 @dataclass
 class _Generated:
-    """An `AdapterSource` that makes each adapter when it is first asked for."""
+    """An `AdapterSource` that makes an adapter when it is first asked for."""
 
     model: Path
     folder: Path
