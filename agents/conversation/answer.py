@@ -87,7 +87,8 @@ def question(
         text = f"Which of these: {say.listed(say.quoted(map(say.value_of, attributes)), 'or')}?"
         why = "Any of these narrows down what fits so far."
     explainer = Explainer(catalogue, words, state, user, frozenset())
-    return Question(text=text, choices=attributes, labels=labels, why=why, path=explainer.question(attributes[0]))
+    path = explainer.question(attributes[0], belief.probabilities)
+    return Question(text=text, choices=attributes, labels=labels, why=why, path=path)
 
 
 def comparison(catalogue: Catalogue, state: State, ids: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from llmrec.acts import ActKind
 from llmrec.agents.conversation import say
+from llmrec.agents.conversation.belief import items_with
 from llmrec.agents.conversation.fold import State
 from llmrec.agents.conversation.say import Vocabulary
 from llmrec.data.catalogue import Catalogue
@@ -75,10 +76,16 @@ class Explainer:
             return Why([self._you, item], "")
         return Why(whys[0].path, "; ".join([whys[0].reason, *(_lower(why.reason) for why in whys[1:2])]) + ".")
 
-    def question(self, attribute: str) -> list[Node]:
-        """From the last accepted attribute to the one that is asked."""
-        accepted = self._state.kept(ActKind.ACCEPT)[-1:]
-        return [self._you, *(self._attribute(name) for name in (*accepted, attribute))]
+    def question(self, attribute: str, probabilities: NDArray[np.float32] | None = None) -> list[Node]:
+        """From the last accepted attribute, by the most probable item that has both, to the one that is asked."""
+        path = [self._you]
+        for accepted in self._state.kept(ActKind.ACCEPT)[-1:]:
+            path.append(self._attribute(accepted))
+            both = np.intersect1d(items_with(self._catalogue, accepted), items_with(self._catalogue, attribute))
+            if probabilities is not None and both.size and probabilities[both].any():
+                name = str(self._catalogue.index.ids[both[probabilities[both].argmax()]])
+                path.append(Node(kind="item", id=name, label=say.title(self._catalogue, name)))
+        return [*path, self._attribute(attribute)]
 
     def _by_answers(self, had: list[str], item: Node) -> list[Why]:
         accepted = [name for name in self._state.kept(ActKind.ACCEPT) if name in had][-_MOST_ATTRIBUTES:]

@@ -103,3 +103,17 @@ def test_every_path_ends_at_the_item_and_its_attributes_are_the_items(item: str)
     assert why.path[-1].id == item
     had = CATALOGUE.attributes_of(CATALOGUE.index.position(item))
     assert all(node.id in had for node in why.path if node.kind == "attribute")
+
+
+def test_the_path_of_a_question_goes_by_the_most_probable_item_that_has_both() -> None:
+    catalogue = Catalogue.from_dataset(
+        make_dataset([{"item_id": name, "attributes": had} for name, had in HAD.items()])
+    )
+    state = State(answers={"indie": ActKind.ACCEPT})
+    explainer = Explainer(catalogue, Vocabulary.of("songs", catalogue), state, "u")
+    weights = np.array([0.2, 0.3, 0.5], np.float32)
+    assert [node.id for node in explainer.question("pop", weights)] == ["u", "indie", "b", "pop"]
+    assert [node.id for node in explainer.question("jazz", weights)] == ["u", "indie", "jazz"]
+
+
+HAD = {"a": ["indie", "pop"], "b": ["indie", "pop"], "c": ["pop", "jazz"]}
