@@ -174,7 +174,7 @@ def _begins(units: Sequence[Unit], at: int, current: Clause) -> bool:
         )  # "I saw Air play"  # "instead of pop give me rock"
     if unit.word == "i" and current.names and current.units[0].word in NEGATORS:
         return any(following.word in _WISHES for following in units[at + 1 : at + 3])  # "no metal i want jazz"
-    return _turns(units, at, current)
+    return _turns(units, at, current) or _excludes(units, at, current)
 
 
 def _opens(units: Sequence[Unit], current: Clause) -> bool:
@@ -215,6 +215,15 @@ def _names_before_break(units: Sequence[Unit]) -> bool:
         if unit.is_name:
             return True
     return False
+
+
+def _excludes(units: Sequence[Unit], at: int, current: Clause) -> bool:
+    """ "gym songs that are not rap", "party music without rap": a search, and what it must not have."""
+    if current.names or at + 1 >= len(units) or units[at + 1].word != "@a":
+        return False
+    said = [unit.word for unit in current.units]
+    related = said[-2:-1] in (["that"], ["which"]) and said[-1] in _BE
+    return (units[at].word == "not" and related) or (units[at].word == "without" and len(said) > 2)
 
 
 def _turns(units: Sequence[Unit], at: int, current: Clause) -> bool:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
 from llmrec.acts import Act, ActKind
-from llmrec.agents.conversation.understanding.clauses import Clause, Unit, canonical, split
-from llmrec.agents.conversation.understanding.examples import INTENTS
+from llmrec.agents.conversation.understanding.clauses import Clause, Unit, split
+from llmrec.agents.conversation.understanding.context import settle
 from llmrec.agents.conversation.understanding.intents import Intents, bank_words, content_words, default_intents
 from llmrec.agents.conversation.understanding.lexicon import FUNCTION, NEGATORS, words
 from llmrec.agents.conversation.understanding.linker import Linker, Mention
 from llmrec.agents.conversation.understanding.names import Names
 from llmrec.agents.conversation.understanding.normalise import tokenise
 from llmrec.agents.conversation.understanding.recut import recut
+from llmrec.agents.conversation.understanding.statements import (
+    ABOUT_NAMES,
+    CERTAIN,
+    SURE,
+    Reader,
+    Statement,
+    names_item,
+)
 from llmrec.agents.conversation.understanding.units import Reading, Shown, read
 from llmrec.data.catalogue import Catalogue
 from llmrec.filters import Filter
@@ -36,39 +40,19 @@ _SIDES = {
     ActKind.LIKE_ITEM: "item", ActKind.REJECT_ITEM: "item",
 }  # fmt: skip
 """Acts of which one thing has only one."""
-_ABOUT_NAMES = words("positive negative dont_care seen more_like")
-"""Intents that say something about names."""
 _TASTE = words("love adore enjoy listen into fan obsessed favourite favourites prefer dig live")
 _DELETE = words(
     "forget delete erase wipe remove clear purge destroy deleted erased forgotten removed stop drop rid unlearn"
 )
 _EXPORT = words("export download copy backup send extract dump transfer takeout")
-_SHOWING = words("show give see list play recommend suggest results result recommendations suggestions picks got")
-_NOTHING = words("nothing no without")
-_EITHER = words("either both any all")
-_BACK = words("it that this them these those they both all")
 _REQUEST = words("want need looking find show give recommend suggest search something anything any after")
 _TELLING = words("i we he she it they you my our his her their the this that there who what when because")
-_BARE = words("and or the oh hmm well so ugh ooh a an")
-_YES_NO = words("yes yeah yep no nope nah okay sure")
 _OPENING = (FUNCTION | words("searching find search seeking anyone")) - words("a an the")
 
-ASKED_BONUS, SHOWN_BONUS, REASON_BONUS, NAMES_MALUS = 0.12, 0.08, 0.3, 0.1
-"""What the situation adds to the score of intents that answer to it."""
-UNSURE = 0.3
-"""Score below which a clause without names is not believed to do anything."""
-SURE = 0.6
-"""Score from which an intent counts although the situation speaks against it."""
-CERTAIN = 0.7
-"""Score from which what is said of "it" counts more than what was said of the name."""
-SPOKEN = 0.65
-"""Score from which ordinary words that are also names are only words: "makes no odds to me"."""
 HINT = 0.15
 """Score from which a wish with further words is a search."""
 DOUBTFUL = 0.35
 """Score below which what is said of an attribute, in words that nothing explains, is rather a search."""
-LEAD = 0.2
-"""By how much praise must lead over dislike, or the reverse, in what is said beside an answer."""
 
 
 @dataclass(frozen=True)
@@ -101,23 +85,6 @@ class Interpreter:
         return self.linker.link(text, tokens, self.linker.corrected(tokens), asked)
 
 
-@dataclass
-class Statement:
-    """One clause and what it does."""
-
-    clause: Clause
-    intent: str
-    scores: NDArray[np.float32]
-
-    @property
-    def score(self) -> float:
-        return self.of(self.intent)
-
-    def of(self, intent: str) -> float:
-        """The score of an intent."""
-        return float(self.scores[INTENTS.index(intent)])
-
-
 class _Message:
     """One message on its way from units to acts."""
 
@@ -129,40 +96,13 @@ class _Message:
 
     def acts(self) -> list[Act]:
         """The acts, without repetition."""
-        statements = self.statements()
-        _hand_back(statements, self.asked)
-        intents = {statement.intent for statement in statements}
-        if intents & {"undo", "reset"}:
-            # "oh no, wrong button" is no answer
-            statements = [s for s in statements if s.intent not in ("yes", "no")]
-        if "reset" in intents:
-            statements = [s for s in statements if s.intent != "undo"]
-        answers = [
-            s for s in statements if s.intent in ("yes", "no") or (s.intent == "dont_care" and not s.clause.names)
-        ]
-        if "results" in intents or any(s.score > SURE for s in answers):
-            for statement in answers:
-                if statement.score < SURE:
-                    statement.intent = "none"  # "go on, what have you got", "yes, that takes me back"
-        if {"yes", "no"} <= {statement.intent for statement in statements}:
-            # "yes and no", "could be, could be not"
-            for statement in statements:
-                statement.intent = {"yes": "dont_care", "no": "none"}.get(statement.intent, statement.intent)
-        if any(s.intent == "more_like" and s.clause.names for s in statements):
-            # "more of the same, like Portishead"
-            statements = [s for s in statements if s.intent != "more_like" or s.clause.names]
-        if (self.asked and intents & {"yes", "no"}) or intents & {"explain", "compare"}:
-            for statement in statements:
-                if statement.intent in ("positive", "negative") and self._is_aside(statement):
-                    statement.intent = "none"  # "yes, we must save paper"
-        if len(statements) > 1:
-            statements = [s for s in statements if not self._is_empty(s, statements)]
+        reader = Reader(self.parts.intents, self.reading.tokens, self.asked, bool(self.shown.positions))
+        statements = settle(reader.read(self.clauses), self.asked)
         acts: list[Act] = []
         for statement in statements:
             new = self._acts_of(statement)
-            if not (
-                statement.clause.named or statement.clause.contrast
-            ):  # what "it" is said of does not take back what was said of the name
+            if not (statement.clause.named or statement.clause.contrast):
+                # what "it" is said of does not take back what was said of the name
                 settled = {act.item_id or act.value for act in acts if act.kind in _SIDES} - {self.asked, None}
                 if statement.score < CERTAIN:
                     new = [act for act in new if act.kind not in _SIDES or (act.item_id or act.value) not in settled]
@@ -170,145 +110,6 @@ class _Message:
             self._named = statement.clause.named or self._named
         acts += self._search(statements, nothing_else=not acts)
         return _tidy(acts)
-
-    def _is_aside(self, statement: Statement) -> bool:
-        """Whether it is open what a clause says about its names."""
-        likes, dislikes, nothing = map(statement.of, ("positive", "negative", "none"))
-        return max(likes, dislikes) < SURE and (abs(likes - dislikes) < LEAD or nothing > LEAD)
-
-    def _is_empty(self, statement: Statement, among: Sequence[Statement]) -> bool:
-        """Whether a clause says nothing beside the others."""
-        clause = statement.clause
-        if statement.intent in ("yes", "no"):
-            return self.asked is None and any(s.intent not in ("yes", "no", "none", "small_talk") for s in among)
-        if statement.intent == "results":
-            undone = any(s.intent in ("undo", "reset") for s in among) and len(clause.units) == 1
-            bounded = any(s.clause.bounds for s in among) and not any(unit.word in _SHOWING for unit in clause.units)
-            return undone or bounded  # "shoot, wrong key"; "classic movies, before 1960"
-        if statement.intent == "negative" and clause.units[0].word == "too":
-            # "not Air, too slow": a reason
-            return any(s.intent == "negative" and any(u.word == "@i" for u in s.clause.names) for s in among)
-        return False
-
-    # --- Intents --------------------------------------------------------------------------------------------------
-
-    def statements(self) -> list[Statement]:
-        """Each clause with its intent."""
-        if not self.clauses:
-            return []
-        forms: dict[tuple[str, ...], int] = {}
-        ways: list[list[int]] = []
-        plainly: list[Clause | None] = []
-        raw: list[int] = []
-        before, follows = "", False
-        for clause in self.clauses:
-            # "undo that", "seen that", "I adore both": a pronoun may be a word, an item shown, or a name said before
-            spoken = [pair for unit in clause.units for pair in self._spoken(unit)]
-            options = [clause.words, canonical(spoken)]
-            clause.looks_back = before if not clause.named and any(word in _BACK for word, _ in spoken) else ""
-            if clause.looks_back:
-                options.append(canonical([(before if word in _BACK else word, sep) for word, sep in spoken]))
-            ways.append([forms.setdefault(tuple(option), len(forms)) for option in options])
-            plain = self._plainly(clause)
-            plainly.append(plain)
-            raw.append(forms.setdefault(tuple(plain.words), len(forms)) if plain is not None else -1)
-            before = clause.named[-1].word if clause.named else before
-            clause.follows_names = follows
-            follows = bool(clause.named)
-        scores = self.parts.intents.scores(list(forms))
-        statements = []
-        for clause, options, plain, at in zip(self.clauses, ways, plainly, raw, strict=True):
-            best = scores[options].max(axis=0)
-            if plain is not None and self._is_spoken(plain, scores[at], float(best.max())):
-                clause, best = plain, scores[at]
-            statements.append(Statement(clause, self._choose(clause, best), best))
-        return statements
-
-    def _plainly(self, clause: Clause) -> Clause | None:
-        """The clause with its ordinary words that may be names as words; None where there are none."""
-        if not any(unit.mention is not None and unit.mention.weak for unit in clause.units):
-            return None
-        units: list[Unit] = []
-        for unit in clause.units:
-            if unit.mention is None or not unit.mention.weak:
-                units.append(unit)
-                continue
-            for place in range(unit.start, unit.end):
-                token = self.reading.tokens[place]
-                units += [Unit(word, place, place + 1, token.before) for word in token.words]
-        return replace(clause, units=units)
-
-    def _is_spoken(self, plain: Clause, scores: NDArray[np.float32], otherwise: float) -> bool:
-        """Whether a clause is a wording that people use, all its ordinary words being words."""
-        label = self.parts.intents.labels[int(scores.argmax())]
-        if (
-            label in ("search", "positive")
-            or (label == "none" and otherwise > SPOKEN)
-            or scores.max() < (SURE if otherwise < SURE else SPOKEN)
-        ):
-            return False
-        return self._allows(label, plain, float(scores.max()), content_words(plain.words))
-
-    def _spoken(self, unit: Unit) -> list[tuple[str, str]]:
-        if not unit.is_pronoun:
-            return [(unit.word, unit.before)]
-        return [(word, "") for token in self.reading.tokens[unit.start : unit.end] for word in token.words]
-
-    def _choose(self, clause: Clause, scores: NDArray[np.float32]) -> str:
-        """The likeliest intent of those that the situation allows."""
-        best, chosen = (-np.inf if clause.named else UNSURE), "none"
-        content = content_words(clause.words)
-        for label, score in zip(self.parts.intents.labels, scores.tolist(), strict=True):
-            if self._allows(label, clause, score, content):
-                value = score + self._bonus(label, clause)
-                if value > best:
-                    best, chosen = value, label
-        if self.asked and chosen in ("search", "none") and clause.units[0].word in _NOTHING and not clause.names:
-            return "no"  # "nothing with singing in it" turns the question down
-        return chosen
-
-    def _allows(self, label: str, clause: Clause, score: float, content: Sequence[str]) -> bool:
-        names = bool(clause.names or clause.looks_back)
-        items = clause.looks_back == "@i" or any(unit.word == "@i" for unit in clause.names)
-        if clause.bounds:  # what such a clause says is mostly its bound
-            if label in ("undo", "reset"):
-                return score > SURE
-            if label in ("yes", "no"):
-                return not clause.names and self.asked is not None and clause.units[0].word in _YES_NO
-            if not (label == "none" or (label == "search" and content) or (clause.named and label in _ABOUT_NAMES)):
-                return False
-        match label:
-            case "yes" | "no":
-                return not clause.names and bool(self.asked or self.shown.positions or clause.follows_names)
-            case "positive" | "negative":
-                return names or (clause.follows_names and score > CERTAIN)  # "Jaws scared me, and i loved every second"
-            case "seen":
-                return names or bool(self.shown.positions)
-            case "more_like":
-                return names or clause.follows_names or bool(self.shown.positions)
-            case "search":
-                return bool(content) and not (len(content) == 1 and _names_item(clause))
-            case "small_talk":
-                return not clause.named
-            case "explain":
-                return bool(self.shown.positions or items or not self.asked)
-            case "compare":
-                return bool(self.shown.positions or items or not self.asked) or score > SURE
-            case "dont_care":
-                return bool(self.asked or names) or score > SURE
-        return True
-
-    def _bonus(self, label: str, clause: Clause) -> float:
-        bonus = 0.0
-        if self.asked and label in ("yes", "no", "why", "dont_care"):
-            bonus += ASKED_BONUS
-        if not self.asked and label == "why":
-            bonus -= ASKED_BONUS
-        if self.shown.positions and label in ("explain", "compare", "seen"):
-            bonus += SHOWN_BONUS
-        if label == "none":
-            bonus += REASON_BONUS if clause.reason else -NAMES_MALUS if clause.names else 0.0
-        return bonus
 
     # --- Acts -----------------------------------------------------------------------------------------------------
 
@@ -322,7 +123,7 @@ class _Message:
         if intent == "dont_care":
             named = [unit.mention.attribute for unit in clause.names if unit.mention and unit.mention.attribute]
             return acts + [Act(kind=ActKind.DONT_CARE, value=value) for value in (named or (self.asked,))]
-        if intent not in _ABOUT_NAMES:
+        if intent not in ABOUT_NAMES:
             return acts
         if (intent == "positive" or statement.score < DOUBTFUL) and self._is_search(statement):
             statement.intent = "search"  # "folk songs about the sea": more than names
@@ -437,65 +238,6 @@ class _Message:
         return self.reading.text[tokens[units[0].start].start : tokens[units[-1].end - 1].end].strip()
 
 
-def _hand_back(statements: Sequence[Statement], asked: str | None) -> None:
-    """ "Radiohead? never": what a clause without names of its own says is about the bare names in front of it."""
-    for before, statement in pairwise(statements):
-        if _only_names(before.clause, asked) and statement.intent in ("yes", "no", "dont_care"):
-            before.intent = "none"  # "Documentary? No": the question again
-            continue
-        if before.intent == "seen" and [unit.word for unit in statement.clause.units] == ["not", "@i"]:
-            statement.intent = "none"  # "seen Alien, not Psycho"
-            continue
-        if _is_correction(statement.clause) and before.intent in _ABOUT_NAMES:
-            before.intent, statement.intent = "none", before.intent  # "lose the second one, Evita i mean"
-            continue
-        if _is_bare(before.clause) and before.intent == "positive":
-            items = all(unit.word == "@i" for unit in before.clause.names)
-            if statement.intent in ("explain", "compare") and not statement.clause.named:
-                before.intent = "none"  # "Suede? where did that come from"
-                continue
-            if (
-                items
-                and statement.clause.contrast
-                and statement.intent in ("positive", "negative")
-                and all(unit.word == "@a" for unit in statement.clause.names)
-            ):
-                before.intent = "more_like"  # "Alien but funny"
-        if statement.clause.named:
-            continue
-        if not _is_bare(before.clause):
-            turned = statement.intent == "no" and statement.score >= SURE
-            if turned and asked is None and before.intent == "positive" and before.clause.named:
-                before.intent, statement.intent = "negative", "none"  # "Jaws gave me nightmares, never again"
-            continue
-        said = {unit.word for unit in statement.clause.units}
-        if len(before.clause.names) > 1 and said & _EITHER and not said & NEGATORS and statement.intent == "dont_care":
-            statement.intent = "positive"  # "reggae or ska, either is fine"
-        intent = {"yes": "positive", "no": "negative"}.get(statement.intent, statement.intent)
-        if intent in _ABOUT_NAMES and not (intent != statement.intent and asked):
-            before.intent, statement.intent = intent, "none"
-
-
-def _only_names(clause: Clause, attribute: str | None) -> bool:
-    named = [unit.mention.attribute if unit.mention else None for unit in clause.names]
-    return attribute is not None and _is_bare(clause) and set(named) == {attribute}
-
-
-def _is_bare(clause: Clause) -> bool:
-    """Nothing but names and fillers: says nothing about them by itself."""
-    spoken = [unit.word for unit in clause.units]
-    if spoken[-2:] == ["or", "not"]:
-        spoken = spoken[:-2]
-    return bool(clause.names) and all(word in ("@a", "@i") or word in _BARE for word in spoken)
-
-
-def _is_correction(clause: Clause) -> bool:
-    """Names, and "i mean" before or behind them."""
-    spoken = [unit.word for unit in clause.units]
-    meant = spoken[-2:] == ["i", "mean"] or spoken[:2] == ["i", "mean"] or spoken[:2] == ["i", "meant"]
-    return meant and bool(clause.named) and sum(word not in ("@a", "@i") for word in spoken) == 2
-
-
 def _about_items(names: Sequence[Unit]) -> list[Unit]:
     """The items, and attributes only where they are listed with them: not "more headphones like the third"."""
     kept = []
@@ -509,15 +251,7 @@ def _about_items(names: Sequence[Unit]) -> list[Unit]:
 
 def _is_taste(clause: Clause) -> bool:
     """Says what the person likes, rather than what to look for."""
-    return any(unit.word in _TASTE for unit in clause.units) or _names_item(clause)
-
-
-def _names_item(clause: Clause) -> bool:
-    """Names an item beyond doubt."""
-    return any(
-        unit.word == "@i" and (unit.reference is not None or (unit.mention is not None and not unit.mention.weak))
-        for unit in clause.units
-    )
+    return any(unit.word in _TASTE for unit in clause.units) or names_item(clause)
 
 
 def _tidy(acts: Sequence[Act]) -> list[Act]:

@@ -251,6 +251,8 @@ class Linker:
             content = [word for word in words if word not in FUNCTION]
             if PLURAL <= quality < 1 and len(content) == 1 and self._is_word(content[0]):
                 weak = True  # "the car" for "The Cars"
+        if a is not None and len(words) > 1 and a.weight >= self._strong and words[0] not in ("my", "i", "seen"):
+            weak = False  # "easy listening", "love songs"
         english = len(words) == 1 and (common or words[0] in self._english)
         tag = a is not None and ": " not in a.value
         if a is not None and b is None and (common or (english and tag and i is None)) and a.weight < self._rare:

@@ -44,6 +44,7 @@ _PIECE = re.compile(
     r"|(?P<compare>[<>]=?|≤|≥)"
     r"|(?P<plus>[+&])"
     r"|(?P<strong>[.!?;…\n。！？؟]+)"
+    r"|(?P<joint>(?<=[^\W\d_])/(?=[^\W\d_]))"
     r"|(?P<weak>[,،、]|:(?=\s)|\s[-–—]+\s|—|[()\[\]/|])"
     r"|(?P<quote>[\"“”«»])"
     r"|(?P<other>[^\w\s])",
@@ -83,6 +84,8 @@ def tokenise(text: str) -> list[Token]:
         if kind == "strong":
             before, sentence = ".", True
             continue
+        if kind == "joint":
+            continue  # "AC/DC", "rock/pop"
         if kind == "weak":
             before = before or ","
             continue

@@ -125,6 +125,10 @@ def _by_ordinal(
 ) -> Reference | None:
     """ "the second one", "first two", "last film"; `start` is the place of its determiner."""
     word, following = words[at], _next(words, tokens, at)
+    of_them = following == "of" and words[at + 2 : at + 3] and words[at + 2] in _PLURALS
+    if of_them:
+        place = _place(word, count)
+        return Reference(start, at + 3, (place,)) if place is not None else None  # "the last of those"
     if following in _NOT_ITEMS:
         return None
     many = 0 if following == "one" else _cardinal(following)
@@ -132,8 +136,6 @@ def _by_ordinal(
         places = range(count - many, count) if word in _LAST else range(many)
         return Reference(start, _past_heads(words, tokens, at + 2, nouns), tuple(places))
     end = _past_heads(words, tokens, at + 1, nouns)
-    if words[end : end + 1] == ["of"] and words[end + 1 : end + 2] and words[end + 1] in _PLURALS:
-        end += 2  # "the last of those"
     place = _place(word, count)
     clear = determined or end > at + 1 or len(words) <= 3 or word[0].isdigit()
     return Reference(start, end, (place,)) if clear and place is not None else None
@@ -188,10 +190,11 @@ def _by_title(
             for owner in owners:
                 scores[owner] += 0.2 if plain else 1.0 + 1.0 / max(1, frequency.get(word, 1))
             end += 1
-        while end > at and tokens[end - 1].raw in FUNCTION:
-            end -= 1
         start = at
-        while start < end and tokens[start].raw in FUNCTION and tokens[start].raw not in _DETERMINERS:
+        whole = any(name_words(title) == tuple(token.raw for token in tokens[at:end]) for title in titles)
+        while not whole and end > at and tokens[end - 1].raw in FUNCTION:
+            end -= 1
+        while not whole and start < end and tokens[start].raw in FUNCTION and tokens[start].raw not in _DETERMINERS:
             start += 1
         at = max(end, at + 1)
         best = max(scores)
@@ -199,7 +202,7 @@ def _by_title(
         if content and len(winners) == 1 and end > start:
             before = start - 1 if start and tokens[start - 1].raw in _DETERMINERS and start - 1 not in taken else start
             stop = end + 1 if end < len(tokens) and tokens[end].raw in _HEADS and not tokens[end].before else end
-            whole = name_words(titles[winners[0]]) == tuple(token.raw for token in tokens[start:end])
+            whole = whole or name_words(titles[winners[0]]) == tuple(token.raw for token in tokens[start:end])
             definite = before < start or stop > end or whole or content > 1 or tokens[start].raw in _DETERMINERS
             if definite or _distinctive(tokens[start:end], bags):
                 found.append(Reference(before, stop, (winners[0],), by_title=True))

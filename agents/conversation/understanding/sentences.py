@@ -73,7 +73,7 @@ def stored_sentences() -> Sentences | None:
         return Sentences(dict(weights), open_embedder())
 
 
-def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _gelu(x: NDArray[np.floating]) -> NDArray[np.float32]:
     """By tanh, as PyTorch's `approximate="tanh"`."""
     return np.asarray(0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x**3))), np.float32)
 

@@ -16,7 +16,7 @@ from llmrec.agents.conversation.understanding.references import Reference, find_
 _ITEM_CUES = words(
     "seen saw watched heard read played own bought have got know like similar to as than reminds of sounding"
     " resembling love loved liked enjoyed enjoy adore hate hated dislike film movie band artist singer called by fan"
-    " vs versus compare between drop remove hide skip"
+    " vs versus compare between drop remove hide skip stand bear abide"
 )
 """Words before an ordinary word that make it a title: "seen heat"."""
 _SURE_ITEM_CUES = words("like similar to seen saw watched heard than as by resembling know")
@@ -140,6 +140,8 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit], asked: s
     previous = units[-1].word if units and not before else ""
     if previous in _DETERMINERS and len(units) > 1 and not units[-1].before and units[-2].word in _ITEM_CUES:
         previous = units[-2].word
+    if previous in ("a", "an") and len(units) > 1 and not units[-1].before and units[-2].word in _OPEN_PLACES:
+        previous = units[-2].word  # "with a saxophone"
     if previous in _POSSESSIVES and piece.item is None:
         return None  # "my filters"
     if piece.weak:
@@ -165,7 +167,8 @@ def _unit(piece: Piece, tokens: Sequence[Token], units: Sequence[Unit], asked: s
         topic = answers and not units and piece.end < len(tokens) and tokens[piece.end].before != ""
         if not (as_title or as_attribute or alone or topic):
             return None
+    likened = piece.end < len(tokens) and tokens[piece.end].words[0] in ("ish", "esque")
     is_item = piece.item is not None and (
-        (piece.attribute is None and piece.brand is None) or previous in _SURE_ITEM_CUES
+        (piece.attribute is None and piece.brand is None) or previous in _SURE_ITEM_CUES or likened
     )
     return Unit("@i" if is_item else "@a", piece.start, piece.end, before, mention=piece)

@@ -58,6 +58,15 @@ NEGATION = [
     ("I can't get enough of folk", {"accept folk"}),
     ("spare me the metal that my brother plays", {"reject metal"}),
     ("jazz or folk, either is fine", {"accept jazz", "accept folk"}),
+    ("jazz, metal drives me nuts", {"accept jazz", "reject metal"}),
+    ("songs about trains that are not metal", {"search songs about trains that are", "reject metal"}),
+    ("NO METAL AND NO JAZZ", {"reject metal", "reject jazz"}),
+]
+UNPUNCTUATED = [
+    ("i love jazz but please no more metal it gives me a headache", {"accept jazz", "reject metal"}),
+    ("undo that i do like folk", {"undo", "accept folk"}),
+    ("folk yes metal no", {"accept folk", "reject metal"}),
+    ("the ink always dries out so no thanks show me some comedies", {"accept Comedy"}),
 ]
 ANSWERS = [
     ("yes", "jazz", {"accept jazz"}),
@@ -79,6 +88,11 @@ ANSWERS = [
     ("oh no, wrong button, undo", "jazz", {"undo"}),
     ("no, show me what you have", "jazz", {"reject jazz", "results"}),
     ("love", "love", {"accept love"}),
+    ("nothing with dragons in it", "jazz", {"reject jazz"}),
+    ("go on then, what have you got", "jazz", {"results"}),
+    ("the ink dries out every time so no thanks", "touchscreen: True", {"reject touchscreen: True"}),
+    ("jaaazz pleeease", "jazz", {"accept jazz"}),
+    ("not botherd", "colour: Black", {"dont_care colour: Black"}),
 ]
 SHOWN = [
     ("the second one", {"like_item Empire of Dust, The"}),
@@ -91,6 +105,11 @@ SHOWN = [
     ("loved the first one, hated the second", {"like_item Heat", "reject_item Empire of Dust, The"}),
     ("already know it", {"seen Heat"}),
     ("something newer", {"filter year>2011"}),
+    ("heat, meh", {"reject_item Heat"}),
+    ("seen heat, not nobody home", {"seen Heat"}),
+    ("lose the first one, nobody home i mean", {"reject_item Nobody Home"}),
+    ("heat? where did that come from", {"explain"}),
+    ("the last of those sounds great", {"like_item Nobody Home"}),
 ]
 PLAIN = [
     ("more like Heat", {"more_like Heat"}),
@@ -101,6 +120,9 @@ PLAIN = [
     ("that's awesome", {"small_talk"}),
     ("something beautiful", {"accept beautiful"}),
     ("i love jazz", {"accept jazz"}),
+    ("Sigur Rós are alright but I'm bored of them", {"reject_item Sigur Rós"}),
+    ("Sigur Rós but sad", {"more_like Sigur Rós", "accept sad"}),
+    ("in all this heat i need jazz", {"accept jazz"}),
     ("sigur ros and harbour lights, I adore both", {"like_item Sigur Rós", "like_item Harbour Lights"}),
     ("a keyboard with glowing letters under 60", {"filter price<60", "search a keyboard with glowing letters"}),
     ("only acme", {"filter brand=Acme"}),
@@ -121,6 +143,11 @@ PLAIN = [
 
 @pytest.mark.parametrize(("text", "expected"), NEGATION)
 def test_negation_and_its_scope(interpreter: Interpreter, text: str, expected: set[str]) -> None:
+    assert said(interpreter, text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), UNPUNCTUATED)
+def test_clauses_without_punctuation(interpreter: Interpreter, text: str, expected: set[str]) -> None:
     assert said(interpreter, text) == expected
 
 
