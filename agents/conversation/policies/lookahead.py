@@ -45,17 +45,25 @@ class Likely:
 
 
 def values(
-    likely: Likely, roots: list[NDArray[np.int64]], actions: int, k: int, cost: float, depth: int
+    likely: Likely,
+    roots: list[NDArray[np.int64]],
+    actions: int,
+    k: int,
+    cost: float = 0.0,
+    depth: int = 14,
+    success: float = 0.0,
 ) -> NDArray[np.float64]:
     """The value of being in each of `roots`, sets of rows of `likely` in ascending order, with `actions` left.
 
     An item accepted at the first of n actions left is worth n, at the last 1: what it saves of the time of somebody who
-    would leave unserved. `k` items fill a list, a question costs the share `cost` of what comes after it, and at most
-    `depth` are asked in a row.
+    would leave unserved; and `success` in any case. `k` items fill a list, a question costs the share `cost` of what
+    comes after it, and at most `depth` are asked in a row.
     """
     rows = np.concatenate(roots)
     node = np.repeat(np.arange(len(roots)), [len(root) for root in roots])
-    worth = np.repeat(np.arange(actions, 0, -1.0), k)  # of the 1st, 2nd, ... item that is recommended from now on
+    worth = np.repeat(
+        np.arange(actions, 0, -1.0) + success, k
+    )  # of the 1st, 2nd, ... item that is recommended from now on
     least = _LEAST_SHARE * likely.weights.sum()
     levels: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
     nodes = len(roots)

@@ -54,6 +54,8 @@ class PlannerConfig(Config):
     """Probability that a person changes their mind before the 1st, 2nd, ... action."""
     question_cost: float | None = Field(default=None, ge=0, lt=1)
     """Share of a plan's value that each question loses: impatience, and what wrong answers spoil."""
+    success: float = Field(default=5.0, ge=0)
+    """What it is worth to find the item at all, in actions saved: more favours success, less favours speed."""
     negative: bool = True
     """Whether a no is evidence against the items that have the attribute."""
     depth: int = Field(default=14, ge=1)
@@ -152,8 +154,9 @@ class Planner:
         roots = [rows[k:]]
         for question in asked:
             roots += [rows[likely.having[:, question]], rows[~likely.having[:, question]]]
-        value = values(likely, roots, left, k, self.cost, self.config.depth - 1)
-        now = (left + 1) * weights[best[:k]].sum() + value[0]
+        success = self.config.success
+        value = values(likely, roots, left, k, self.cost, self.config.depth - 1, success)
+        now = (left + 1 + success) * weights[best[:k]].sum() + value[0]
         then = (1 - self.cost) * (value[1::2] + value[2::2])
         question = int(then.argmax())
         if then[question] <= now:

@@ -51,5 +51,6 @@ def test_asking_pays_where_a_list_cannot_hold_the_items() -> None:
     bits = np.array([[(number >> bit) & 1 for bit in range(4)] for number in range(16)], bool)
     likely = Likely(items, np.ones(16, np.int64), bits)
     root = [np.arange(16)]
+    assert values(likely, root, 5, 1, success=10)[0] == pytest.approx(10 + 1.5)  # found in any case
     assert values(likely, root, 5, 1, 0.0, 0)[0] == pytest.approx((5 + 4 + 3 + 2 + 1) / 16)
     assert values(likely, root, 5, 1, 0.0, 9)[0] == pytest.approx((2 + 1) / 2)  # after three questions
