@@ -37,6 +37,8 @@ _WORTH_OFFERING = 0.05
 """Probability that a further choice adds at least."""
 _COSTS = (0.0, 0.03, 0.06, 0.1)
 """Question costs that rehearsals choose from."""
+_TELLS = 0.015
+"""Share by which rehearsals must be shorter for a cost to be preferred to a lower one: less is chance."""
 _REHEARSALS = 200
 """Dialogues that a question cost is judged by."""
 _PROBES = 20
@@ -99,7 +101,8 @@ class Planner:
                 progress("question cost", done, len(_COSTS))
                 successes = [talk(self, person, begin(self, lessons, person)).success for person in people]
                 turns.append(sum(action or self.config.horizon for action in successes))
-            self.cost = _COSTS[int(np.argmin(turns))]
+            enough = min(turns) * (1 + _TELLS)
+            self.cost = next(cost for cost, taken in zip(_COSTS, turns, strict=True) if taken <= enough)
         return self
 
     def begin(self, user: str | None) -> Belief:
