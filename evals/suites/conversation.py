@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from llmrec import plugins
 from llmrec.agents.conversation.policies.lessons import Learner, Lessons, begin
 from llmrec.agents.conversation.policies.rehearsal import ACTIONS, Dialogue, talk
+from llmrec.agents.conversation.say import Vocabulary
 from llmrec.contracts import Config, Policy, Progress, Row, no_progress
 from llmrec.data import columns as c
 from llmrec.data.catalogue import Catalogue
@@ -30,9 +31,10 @@ from llmrec.data.facets import derive_facets
 from llmrec.data.splits import Method, split
 from llmrec.errors import UserError
 from llmrec.evals import metrics, published
-from llmrec.evals.simulators import SIMULATORS, Pair, SimulatedPerson, pairs_of, readable
+from llmrec.evals.simulators import SIMULATORS, Pair, SimulatedPerson, language, pairs_of, readable
 from llmrec.evals.source import read_source
 from llmrec.evals.suites.topn import read_json
+from llmrec.language.engines import open_engine
 from llmrec.retrieval.graph import AttributeGraph
 
 STEPS = ACTIONS + 1
@@ -55,7 +57,9 @@ _DONE = "learnt"
 _BATCH = 50
 """Dialogues that a process takes at a time."""
 
-SimulatorName = Literal["published", "noise-5", "noise-10", "noise-20", "dont-care", "changed-mind", "several"]
+SimulatorName = Literal[
+    "published", "noise-5", "noise-10", "noise-20", "dont-care", "changed-mind", "several", "language-model"
+]
 Settings = dict[str, dict[str, Any]]
 
 
@@ -104,7 +108,9 @@ class ConversationSuite(Config):
     policies: tuple[str, ...] = ("abs-greedy", "max-entropy", "planner")
     """Names of the entry-point group llmrec.policies."""
     simulator: SimulatorName = "published"
-    """published, noise-5, noise-10, noise-20, dont-care, changed-mind or several."""
+    """published, noise-5, noise-10, noise-20, dont-care, changed-mind, several, or language-model (see --llm)."""
+    llm: str = ""
+    """The URI of the language model that plays people; policies learn from published ones then."""
     candidates: Literal["all", "unseen"] = "all"
     """Whether the user's train items stay among the candidates (all, as published) or not (unseen)."""
     pairs: int = Field(default=0, ge=0)
@@ -134,7 +140,10 @@ class ConversationSuite(Config):
 
     def run(self, source: str, progress: Progress = no_progress) -> list[Row]:
         """A row for each policy, and the published ones where they are comparable."""
-        task = Task(self, source)
+        with closing(Task(self, source)) as task:
+            return self._rows(source, task, progress)
+
+    def _rows(self, source: str, task: Task, progress: Progress) -> list[Row]:
         rows, told = [], []
         for entrant in self._entrants():
             started = time.perf_counter()
@@ -225,14 +234,30 @@ class Task:
 
     def person(self, pair: Pair) -> SimulatedPerson:
         """Who wants the target of `pair`."""
+        if self.options.simulator == language.NAME:
+            return language.LanguagePerson(self._player, self.catalogue, pair, self.options.seed)
         return SimulatedPerson(SIMULATORS[self.options.simulator], self.catalogue, pair, self.options.seed)
+
+    @cached_property
+    def _player(self) -> language.Player:
+        engine = open_engine(self.options.llm)
+        if engine is None:
+            raise UserError("people are played by no language model yet: name one with --llm, such as openai:URL#MODEL")
+        return language.Player(engine, Vocabulary.of(self.name, self.catalogue))
+
+    def close(self) -> None:
+        """Let go of the language model, where there is one."""
+        if "_player" in self.__dict__:
+            self._player.close()
 
     @cached_property
     def lessons(self) -> Lessons:
         """Train interactions and validation dialogues."""
         train = self._parts.fit("train")
         users = self._halves[0] if self.options.target == "valid" else None
-        people = [self.person(pair) for pair in self._pairs("valid", self.options.lessons, users)]
+        pairs = self._pairs("valid", self.options.lessons, users)
+        simulator = SIMULATORS.get(self.options.simulator, SIMULATORS["published"])
+        people = [SimulatedPerson(simulator, self.catalogue, pair, self.options.seed) for pair in pairs]
         graph = AttributeGraph.build(train, self.catalogue)
         return Lessons(self.catalogue, train, graph, people, ACTIONS, self.options.candidates == "unseen")
 
