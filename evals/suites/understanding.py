@@ -16,6 +16,7 @@ from pydantic import Field
 
 from llmrec.acts import Act, ActKind
 from llmrec.agents.conversation.understanding import Source, Understanding, Understood
+from llmrec.agents.conversation.understanding.learnt import ADAPTER
 from llmrec.contracts import Config, Engine, Progress, Row, no_progress
 from llmrec.data.catalogue import Catalogue
 from llmrec.data.facets import derive_facets
@@ -84,6 +85,8 @@ class UnderstandingSuite(Config):
     """The folder that holds the datasets."""
     llm: str | None = None
     """As in the settings, which it overrides; with an engine there is a row `language-model`."""
+    adapter: Path | None = None
+    """Folder of an adapter for that model, from `llmrec train understanding`: then it reads clauses by it."""
     details: bool = True
     """Also rows for each dataset, act and tag."""
     samples: int = Field(default=1000, gt=0)
@@ -97,11 +100,13 @@ class UnderstandingSuite(Config):
         settings = Settings.load(None, {} if self.llm is None else {"llm": self.llm})
         engines: dict[Source, Engine | None] = {"rules": None}
         if settings.llm:
-            engines["language-model"] = open_engine(settings.llm, timeout=settings.llm_timeout)
+            source = None if self.adapter is None else _OneAdapter(self.adapter)
+            engines["language-model"] = open_engine(settings.llm, timeout=settings.llm_timeout, adapters=source)
         rows: list[Row] = []
         details: list[Row] = []
         for name, engine in engines.items():
-            scores = asyncio.run(_measure(utterances, catalogues, engine, settings.llm_timeout, progress))
+            adapter = ADAPTER if engine is not None and self.adapter is not None else None
+            scores = asyncio.run(_measure(utterances, catalogues, engine, settings.llm_timeout, adapter, progress))
             rows.append(self._row(name, scores, scores))
             if self.details:
                 details += self._details(name, utterances, scores)
@@ -207,14 +212,28 @@ def _utterance(row: Mapping[str, Any]) -> Utterance:
     )
 
 
+@dataclass(frozen=True)
+class _OneAdapter:
+    """A source of the adapter `understand`."""
+
+    folder: Path
+
+    def resolve(self, name: str) -> Path | None:
+        return self.folder if name == ADAPTER else None
+
+
 async def _measure(
     utterances: Sequence[Utterance],
     catalogues: Mapping[str, Catalogue],
     engine: Engine | None,
     timeout_s: float,
+    adapter: str | None,
     progress: Progress,
 ) -> list[Score]:
-    readers = {name: Understanding(catalogue, engine, timeout=timeout_s) for name, catalogue in catalogues.items()}
+    readers = {
+        name: Understanding(catalogue, engine, timeout=timeout_s, adapter=adapter)
+        for name, catalogue in catalogues.items()
+    }
     ids = {name: _ids_by_title(catalogue) for name, catalogue in catalogues.items()}
     scores = []
     try:

@@ -72,6 +72,25 @@ def language(
     except KeyboardInterrupt:
         tell("interrupted: the same command goes on where this one stopped", to=stderr)
         raise
+    _tell(report, json)
+
+
+@train.command()
+def understanding(
+    base: Annotated[str, typer.Argument(help="The model to adapt: a folder or a hub name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the adapter goes.")],
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """Train an adapter that reads what people type; `llmrec eval understanding` sets it beside the rules."""
+    from llmrec.agents.conversation.understanding.teach import train_adapter
+
+    with progress() as shown:
+        report = train_adapter(base, output, seed=seed, progress=shown)
+    _tell(report, json)
+
+
+def _tell(report: Report, json: Path | None) -> None:
     if json is not None:
         write_json(report.to_json(), json)
         return

@@ -99,6 +99,10 @@ class Intents:
             scores[unsure] = (1 - TRUST) * scores[unsure] + TRUST * likelihoods
         return scores
 
+    def mixed(self, clauses: Sequence[Sequence[str]], likelihoods: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, labels) with these likelihoods in the place of the network's."""
+        return (1 - TRUST) * self.known(clauses) + TRUST * likelihoods
+
     def known(self, clauses: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """(n, labels) by words and letters alone: high only for wordings near those of the bank."""
         wordings = self._weigh(_rows([_features(words) for words in clauses]))

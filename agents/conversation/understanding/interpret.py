@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from llmrec.acts import Act, ActKind
 from llmrec.agents.conversation.understanding.clauses import Clause, Unit, split
 from llmrec.agents.conversation.understanding.context import settle
+from llmrec.agents.conversation.understanding.examples import INTENTS
 from llmrec.agents.conversation.understanding.intents import Intents, bank_words, content_words, default_intents
 from llmrec.agents.conversation.understanding.lexicon import FUNCTION, NEGATORS, words
 from llmrec.agents.conversation.understanding.linker import Linker, Mention
@@ -18,7 +22,9 @@ from llmrec.agents.conversation.understanding.statements import (
     ABOUT_NAMES,
     CERTAIN,
     SURE,
+    Form,
     Reader,
+    Scorer,
     Statement,
     names_item,
 )
@@ -74,10 +80,21 @@ class Interpreter:
         self.linker = Linker(self.names, bank_words())
         self.intents = intents or default_intents()
 
-    def interpret(self, text: str, situation: Situation) -> list[Act]:
-        """The acts of one message; at least one (small talk where nothing else is said)."""
+    def interpret(self, text: str, situation: Situation, score: Scorer | None = None) -> list[Act]:
+        """The acts of one message; at least one (small talk where nothing else is said). `score`: see `Reader`."""
         shown = Shown.of(self.names, situation.shown)
-        return _Message(self, read(text, self.linker, situation.asked, shown), situation.asked, shown).acts()
+        return _Message(self, read(text, self.linker, situation.asked, shown), situation.asked, shown, score).acts()
+
+    def forms(self, text: str, situation: Situation) -> list[Form]:
+        """The clauses that `interpret` asks its `score` about."""
+        forms: list[Form] = []
+
+        def record(clauses: Sequence[Form]) -> NDArray[np.float32]:
+            forms.extend(clauses)
+            return np.zeros((len(clauses), len(INTENTS)), np.float32)
+
+        self.interpret(text, situation, record)
+        return forms
 
     def mentions(self, text: str, asked: str | None) -> list[Mention]:
         """The catalogue's names in a text, in order."""
@@ -88,7 +105,10 @@ class Interpreter:
 class _Message:
     """One message on its way from units to acts."""
 
-    def __init__(self, parts: Interpreter, reading: Reading, asked: str | None, shown: Shown) -> None:
+    def __init__(
+        self, parts: Interpreter, reading: Reading, asked: str | None, shown: Shown, score: Scorer | None = None
+    ) -> None:
+        self.score = score
         self.parts, self.reading, self.asked, self.shown = parts, reading, asked, shown
         self.clauses = recut(split(reading.units), parts.intents)
         self._named: Sequence[Unit] = ()
@@ -96,7 +116,7 @@ class _Message:
 
     def acts(self) -> list[Act]:
         """The acts, without repetition."""
-        reader = Reader(self.parts.intents, self.reading.tokens, self.asked, bool(self.shown.positions))
+        reader = Reader(self.parts.intents, self.reading.tokens, self.asked, bool(self.shown.positions), self.score)
         statements = settle(reader.read(self.clauses), self.asked)
         acts: list[Act] = []
         for statement in statements:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,12 @@ SPOKEN = 0.65
 """Score from which ordinary words that are also names are only words: "makes no odds to me"."""
 
 
+Form = tuple[str, ...]
+"""A canonical clause."""
+Scorer = Callable[[Sequence[Form]], NDArray[np.float32]]
+"""From clauses to (n, intents): near 1 for what a clause does, near 0 for the rest."""
+
+
 @dataclass
 class Statement:
     """One clause and what it does."""
@@ -52,15 +58,18 @@ class Statement:
 class Reader:
     """Reads the clauses of one message."""
 
-    def __init__(self, intents: Intents, tokens: Sequence[Token], asked: str | None, shown: bool) -> None:
-        """`shown`: whether items were shown."""
+    def __init__(
+        self, intents: Intents, tokens: Sequence[Token], asked: str | None, shown: bool, score: Scorer | None = None
+    ) -> None:
+        """`shown`: whether items were shown; `score`: instead of what `intents` says."""
         self.intents, self.tokens, self.asked, self.shown = intents, tokens, asked, shown
+        self.score = score or intents.scores
 
     def read(self, clauses: Sequence[Clause]) -> list[Statement]:
         """Each clause with its intent."""
         if not clauses:
             return []
-        forms: dict[tuple[str, ...], int] = {}
+        forms: dict[Form, int] = {}
         ways: list[list[int]] = []
         plainly: list[Clause | None] = []
         raw: list[int] = []
@@ -79,7 +88,7 @@ class Reader:
             before = clause.named[-1].word if clause.named else before
             clause.follows_names = follows
             follows = bool(clause.named)
-        scores = self.intents.scores(list(forms))
+        scores = self.score(list(forms))
         statements = []
         for clause, way, plain, at in zip(clauses, ways, plainly, raw, strict=True):
             best = scores[way].max(axis=0)
