@@ -66,6 +66,10 @@ class Library:
         self.pause = 0.0
         """Seconds between stages."""
         self.requests: list[TurnRequest] = []
+        self.language = None
+
+    def keep_up(self) -> None:
+        """Nothing is ever built anew."""
 
     def starters(self, user: str | None = None) -> list[str]:
         return ["something cosy for a rainy day", "a mystery at sea", "show me something new", "nature essays"]

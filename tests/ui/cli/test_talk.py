@@ -43,10 +43,10 @@ def test_a_conversation_goes_on_later(chat: Llmrec) -> None:
 
 
 def test_a_question_stands_last_with_its_answers(chat: Llmrec) -> None:
-    message = json.loads(chat("-m", "I want a mystery", "--json", "-").out)["messages"][0]
+    message = json.loads(chat("-m", "hello", "--json", "-").out)["messages"][0]
     question = message["llmrec"]["question"]
     assert question is not None
-    last = chat("-m", "I want a mystery").out.splitlines()[-1]
+    last = chat("-m", "hello").out.splitlines()[-1]
     assert last == f"{question['text']}  [yes / no / don't care]"
 
 
