@@ -100,8 +100,8 @@ class UnderstandingSuite(Config):
         settings = Settings.load(None, {} if self.llm is None else {"llm": self.llm})
         engines: dict[Source, Engine | None] = {"rules": None}
         if settings.llm:
-            source = None if self.adapter is None else _OneAdapter(self.adapter)
-            engines["language-model"] = open_engine(settings.llm, timeout=settings.llm_timeout, adapters=source)
+            adapters = None if self.adapter is None else _OneAdapter(self.adapter)
+            engines["language-model"] = open_engine(settings.llm, timeout=settings.llm_timeout, adapters=adapters)
         rows: list[Row] = []
         details: list[Row] = []
         for name, engine in engines.items():
