@@ -77,7 +77,7 @@ class Assistant:
                 view.state_folder  # noqa: B018 (makes it)
             store = await StateStore.open(settings.state_uri(view.path))
             language = await asyncio.to_thread(Language.of, view, settings)
-            policies = Policies(settings.policy)
+            policies = Policies(settings.policy, view, opened.catalogue)
             live = await Live.open(opened, store, _understanding(settings, language), policies)
         except BaseException:
             opened.close()
@@ -341,7 +341,7 @@ class Assistant:
             if not self.settings.llm and own_model(view) != own_model(old.opened.workspace):
                 language = await asyncio.to_thread(Language.of, view, self.settings)
             opened = await asyncio.to_thread(Opened.open, view, self.settings)
-            policies = Policies(self.settings.policy)
+            policies = Policies(self.settings.policy, view, opened.catalogue)
             new = await Live.open(opened, self._store, _understanding(self.settings, language), policies)
             try:
                 await new.world.search.wait()

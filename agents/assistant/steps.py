@@ -22,6 +22,8 @@ from llmrec.workspace import BuildReport, Step, StepContext, StepReport, Workspa
 DATASET, CATALOGUE, PRIOR = "data/dataset", "data/catalogue", "conversation/prior"
 LANGUAGE = "language/model"
 """The workspace's own language model, which `llmrec train` makes and a build keeps."""
+POLICIES = "policies"
+"""What policies have learnt, an artefact for each, which `llmrec train` makes and a build keeps."""
 ABOUT = "about.json"
 """In the dataset's artefact: its name."""
 _PLAIN_NAMES = ("data", "dataset", "export")
@@ -33,6 +35,11 @@ def recommenders() -> Mapping[str, type[Recommender]]:
     from llmrec.retrieval.content import Content
 
     return {"popularity": Popularity, "ease": EASE, "item-to-item": ItemToItem, "ials": IALS, "content": Content}
+
+
+def policy_artefact(policy: str) -> str:
+    """The name of what a policy has learnt."""
+    return f"{POLICIES}/{policy}"
 
 
 def artefact(recommender: str) -> str:
@@ -78,7 +85,8 @@ def build_workspace(
     progress("reading the data", 0, 1)
     dataset = read_dataset(data)
     with Workspace.create(workspace) as built:
-        report = built.build(workspace_steps(dataset, dataset_name(data), settings), progress, rebuild, keep=[LANGUAGE])
+        trained = [name for name in built.names if name == LANGUAGE or name.startswith(f"{POLICIES}/")]
+        report = built.build(workspace_steps(dataset, dataset_name(data), settings), progress, rebuild, keep=trained)
     return Built(report, dataset.warnings)
 
 

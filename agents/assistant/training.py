@@ -1,4 +1,4 @@
-"""A language model of a workspace's own: trained beside whatever serves it, published when it is whole."""
+"""Models of a workspace's own: trained beside whatever serves it, published when they are whole."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llmrec import plugins
 from llmrec.adapters import AdapterStore
 from llmrec.agents.assistant import steps
 from llmrec.agents.assistant.own import fingerprint_of, own_model
+from llmrec.agents.conversation.policies.lessons import Learner, Lessons
 from llmrec.contracts import Progress, no_progress
 from llmrec.data.dataset import Dataset
 from llmrec.data.facets import derive_facets
@@ -98,6 +100,26 @@ def train_for_workspace(
         with suppress(OSError):
             work.parent.rmdir()  # unless another training lies there
         return replace(report, folder=str(folder))
+
+
+def train_policy(path: Path, name: str, lessons: Lessons, progress: Progress = no_progress) -> Path:
+    """Let the policy `name` learn, and keep what it has learnt in the workspace at `path`, where this is.
+
+    `UserError` for a policy that needs no lessons.
+    """
+    policy = plugins.load("llmrec.policies", name)()
+    if not isinstance(policy, Learner) or not policy.needs_lessons:
+        raise UserError(f"the policy {name} needs no lessons: serve it as it is, llmrec serve --policy {name}")
+
+    def keep(context: StepContext) -> None:
+        lessons.graph.save(context.folder)
+        policy.learn(lessons, progress).save(context.folder)
+
+    with Workspace.open(path) as workspace:
+        learnt = {"dataset": fingerprint_of(workspace), **policy.config.model_dump(mode="json")}
+        step = Step(steps.policy_artefact(name), build=keep, settings=learnt)
+        workspace.build([step], progress, rebuild=True, keep=True, patience=_PATIENCE)
+        return workspace.artefact(step.name)
 
 
 def with_base(recipe: Recipe, workspace: Workspace) -> Recipe:

@@ -228,8 +228,11 @@ def _withdrawn(acts: Sequence[Act]) -> set[tuple[ActKind, str | None]]:
 
 
 async def _decide(state: TurnState, runtime: Runtime[Context]) -> tuple[Update, str]:
-    policy, belief = runtime.context.world.policy(state["request"].policy), state["weighed"].belief
-    decision = await pool.run(decide, policy, state["before"], state["after"], state["reacted"], belief)
+    def chosen() -> Decision:
+        policy = runtime.context.world.policy(state["request"].policy)  # the first time it may have to be loaded
+        return decide(policy, state["before"], state["after"], state["reacted"], state["weighed"].belief)
+
+    decision = await pool.run(chosen)
     what = f"ask about {', '.join(decision.attributes)}" if decision.kind == "ask" else decision.kind
     return {"decision": decision}, what
 

@@ -38,7 +38,7 @@ from llmrec.language.engines import open_engine
 from llmrec.retrieval.graph import AttributeGraph
 
 STEPS = ACTIONS + 1
-_FLOORS = ("abs-greedy", "max-entropy")
+_BASELINES = ("abs-greedy", "max-entropy", "scpr")
 _PLANNER = "planner"
 _ABLATIONS: dict[str, dict[str, Any]] = {
     "prior of popularity": {"prior": "popularity"},
@@ -194,7 +194,7 @@ class ConversationSuite(Config):
         decisions = [1000 * step.seconds for dialogue in dialogues for step in dialogue.steps]
         return Row(
             entrant.label,
-            "floor" if entrant.name in _FLOORS else "ours",
+            "floor" if entrant.name in _BASELINES else "ours",
             metrics={
                 **{key: float(value.mean()) for key, value in values.items()},
                 "pairs": len(dialogues),
@@ -259,7 +259,7 @@ class Task:
         simulator = SIMULATORS.get(self.options.simulator, SIMULATORS["published"])
         people = [SimulatedPerson(simulator, self.catalogue, pair, self.options.seed) for pair in pairs]
         graph = AttributeGraph.build(train, self.catalogue)
-        return Lessons(self.catalogue, train, graph, people, ACTIONS, self.options.candidates == "unseen")
+        return Lessons(self.catalogue, graph, train, people, ACTIONS, self.options.candidates == "unseen")
 
     def key(self, entrant: Entrant) -> str:
         """A name for what a policy learns here, other settings giving another one."""

@@ -13,6 +13,7 @@ from llmrec.ui.cli.console import (
     DEFAULT_WORKSPACE,
     JsonOption,
     SeedOption,
+    WorkspaceOption,
     progress,
     stderr,
     tell,
@@ -88,6 +89,25 @@ def understanding(
     with progress() as shown:
         report = train_adapter(base, output, seed=seed, progress=shown)
     _tell(report, json)
+
+
+@train.command()
+def policy(
+    name: Annotated[str, typer.Argument(help="The policy, such as scpr.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    seed: SeedOption = 0,
+) -> None:
+    """Let a policy that has to learn practise on the workspace's own data; `llmrec serve --policy` can use it then.
+
+    It talks to simulated people who want the last item but one of a user's history.
+    """
+    from llmrec.agents.assistant.training import train_policy
+    from llmrec.evals.suites.conversation import ConversationSuite, Task
+
+    options = ConversationSuite(split="leave-one-out", candidates="unseen", seed=seed)
+    with progress() as shown:
+        folder = train_policy(workspace, name, Task(options, str(workspace)).lessons, shown)
+    tell(f"{name} has learnt: {folder}", "bold")
 
 
 def _tell(report: Report, json: Path | None) -> None:

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from llmrec.agents.conversation.belief import Belief, items_with
-from llmrec.agents.conversation.policies.lessons import Lessons
+from llmrec.agents.conversation.policies.lessons import Ground, Lessons
 from llmrec.agents.conversation.policies.prior import Prior, PriorKind
 from llmrec.agents.conversation.policies.questions import best_question, recommend
 from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, no_progress
@@ -31,6 +31,7 @@ class FloorConfig(Config):
 class AbsGreedy:
     """Recommends the most probable items at every action (Christakopoulou et al., KDD 2016)."""
 
+    needs_lessons: ClassVar[bool] = False
     config_type: ClassVar[type[Config]] = FloorConfig
     config: FloorConfig
 
@@ -57,11 +58,11 @@ class AbsGreedy:
         self._prior.save(folder)
 
     @classmethod
-    def load(cls, folder: Path, lessons: Lessons) -> Self:
+    def load(cls, folder: Path, ground: Ground) -> Self:
         """See `lessons.Learner`."""
         policy = cls(FloorConfig.model_validate_json((folder / "config.json").read_text()))
-        policy._catalogue = lessons.catalogue
-        policy._prior = Prior.load(folder, lessons)
+        policy._catalogue = ground.catalogue
+        policy._prior = Prior.load(folder, ground)
         return policy
 
 

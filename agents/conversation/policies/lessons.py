@@ -42,14 +42,20 @@ class Person(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons:
-    """Everything that may be learnt from: nothing of it is ever measured on."""
+class Ground:
+    """What a policy that has learnt stands on."""
 
     catalogue: Catalogue
+    graph: AttributeGraph
+    """Of the train interactions alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons(Ground):
+    """Everything that may be learnt from: nothing of it is ever measured on."""
+
     train: Dataset
     """The interactions that priors, embeddings and the graph are fitted on."""
-    graph: AttributeGraph
-    """Of `train` alone."""
     people: Sequence[Person]
     """Validation dialogues, with the simulator and the candidates of the evaluation."""
     actions: int = 14
@@ -70,6 +76,8 @@ class Learner(Protocol):
     """A policy that learns. `learn` is called once, on a new policy; `save` keeps what it learnt."""
 
     config_type: ClassVar[type[Config]]
+    needs_lessons: ClassVar[bool]
+    """Whether it cannot decide before it has learnt."""
     config: Config
 
     def learn(self, lessons: Lessons, progress: Progress = no_progress) -> Self:
@@ -89,7 +97,7 @@ class Learner(Protocol):
         ...
 
     @classmethod
-    def load(cls, folder: Path, lessons: Lessons) -> Self:
+    def load(cls, folder: Path, ground: Ground) -> Self:
         """Read what `save` wrote, for the same catalogue and train interactions."""
         ...
 

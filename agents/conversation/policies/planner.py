@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from llmrec.agents.conversation.belief import NOISE, Belief, top_positions
-from llmrec.agents.conversation.policies.lessons import Lessons, begin
+from llmrec.agents.conversation.policies.lessons import Ground, Lessons, begin
 from llmrec.agents.conversation.policies.lookahead import Likely, values
 from llmrec.agents.conversation.policies.prior import Prior, PriorKind
-from llmrec.agents.conversation.policies.questions import LEAST_GAIN, gain
+from llmrec.agents.conversation.policies.questions import LEAST_GAIN, gain, incidences
 from llmrec.agents.conversation.policies.rehearsal import talk
 from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, Recommend, no_progress
 from llmrec.data.catalogue import Catalogue
@@ -75,6 +75,7 @@ class PlannerConfig(Config):
 class Planner:
     """See the module. Satisfies `lessons.Learner`; without lessons it is ready for beliefs that others begin."""
 
+    needs_lessons: ClassVar[bool] = False
     config_type: ClassVar[type[Config]] = PlannerConfig
 
     def __init__(self, config: PlannerConfig | None = None) -> None:
@@ -125,15 +126,15 @@ class Planner:
         self._prior.save(folder)
 
     @classmethod
-    def load(cls, folder: Path, lessons: Lessons) -> Self:
+    def load(cls, folder: Path, ground: Ground) -> Self:
         """See `lessons.Learner`."""
         policy = cls(PlannerConfig.model_validate_json((folder / "config.json").read_text()))
-        policy._see(lessons)
-        policy._prior = Prior.load(folder, lessons)
+        policy._see(ground)
+        policy._prior = Prior.load(folder, ground)
         return policy
 
-    def _see(self, lessons: Lessons) -> None:
-        self._catalogue, self._graph = lessons.catalogue, lessons.graph
+    def _see(self, ground: Ground) -> None:
+        self._catalogue, self._graph = ground.catalogue, ground.graph
 
     # --- Deciding -----------------------------------------------------------------------------------------------------
 
@@ -175,7 +176,7 @@ class Planner:
         catalogue = belief.catalogue
         order, starts, counts = _grouped(len(live), best, _COUNTED)
         masses = np.add.reduceat(weights[order], starts)
-        places, entries = _entries(catalogue, live[order[starts + counts // 2]])
+        places, entries = incidences(catalogue, live[order[starts + counts // 2]])
         having = np.bincount(entries, masses[places], len(catalogue.attributes)).astype(np.float64)
         known = catalogue.attributes.positions((*belief.asked, *belief.accepted))
         having[known[known >= 0]] = 0
@@ -237,7 +238,7 @@ def _likely(
     masses = np.add.reduceat(weights[order], starts)
     falling = np.argsort(-masses / counts, kind="stable")
     rows = live[order[starts + counts // 2]][falling]
-    places, entries = _entries(catalogue, rows)
+    places, entries = incidences(catalogue, rows)
     place_of = np.full(len(catalogue.attributes), -1)
     place_of[columns] = np.arange(len(columns))
     asked = place_of[entries]
@@ -270,11 +271,3 @@ def _grouped(
     step = max(1, -(-(count - len(best)) // max(rows - len(best), 1)))
     starts = np.concatenate([np.arange(len(best)), np.arange(len(best), count, step)])
     return np.concatenate([best, np.flatnonzero(rest)]), starts, np.diff(np.append(starts, count))
-
-
-def _entries(catalogue: Catalogue, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """For each attribute of each of `items`: its place in `items`, its column."""
-    starts = catalogue.matrix.indptr[items].astype(np.int64)
-    counts = catalogue.matrix.indptr[items + 1] - starts
-    offsets = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    return np.repeat(np.arange(len(items)), counts), catalogue.matrix.indices[offsets]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from llmrec.agents.conversation.policies.calibration import calibrated
-from llmrec.agents.conversation.policies.lessons import Lessons
+from llmrec.agents.conversation.policies.lessons import Ground, Lessons
 from llmrec.contracts import Progress, no_progress
 from llmrec.retrieval.collaborative import EASE, IALS
 
@@ -101,7 +101,7 @@ class Prior:
             self._model.save(folder / "model")
 
     @classmethod
-    def load(cls, folder: Path, lessons: Lessons) -> Self:
+    def load(cls, folder: Path, ground: Ground) -> Self:
         """Read what `save` wrote."""
         folder = folder / "prior"
         kept = json.loads((folder / "prior.json").read_text())
@@ -109,15 +109,15 @@ class Prior:
         prior._weights = np.array([kept["weights"][name] for name in prior.names], np.float32)
         if prior.kind in _MODELS:
             prior._model = _MODELS[prior.kind].load(folder / "model")
-        prior._see(lessons)
+        prior._see(ground)
         return prior
 
     # --- Parts --------------------------------------------------------------------------------------------------------
 
-    def _see(self, lessons: Lessons) -> None:
+    def _see(self, ground: Ground) -> None:
         """What is alike for all users."""
-        self._graph = graph = lessons.graph
-        catalogue = lessons.catalogue
+        self._graph = graph = ground.graph
+        catalogue = ground.catalogue
         chosen = np.bincount(graph.interact.ends, minlength=len(graph.items))
         popularity = np.log1p(chosen)
         self._attributes = np.maximum(graph.belong.counts(), 1)

@@ -46,7 +46,7 @@ def make_lessons(simulator: str) -> Lessons:
         for number, (user, item) in enumerate(held)
     ]
     somebody = [SimulatedPerson(SIMULATORS[simulator], catalogue, pair) for pair in pairs[:150]]
-    return Lessons(catalogue, train, AttributeGraph.build(train, catalogue), somebody)
+    return Lessons(catalogue, AttributeGraph.build(train, catalogue), train, somebody)
 
 
 @pytest.fixture(scope="session")
