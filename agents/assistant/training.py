@@ -103,9 +103,9 @@ def train_for_workspace(
 
 
 def train_policy(path: Path, name: str, lessons: Lessons, progress: Progress = no_progress) -> Path:
-    """Let the policy `name` learn, and keep what it has learnt in the workspace at `path`, where this is.
+    """Let the policy `name` learn, and keep what it has learnt in the workspace at `path`: this folder.
 
-    `UserError` for a policy that needs no lessons.
+    The workspace is locked only for the moment of keeping. `UserError` for a policy that needs no lessons.
     """
     policy = plugins.load("llmrec.policies", name)()
     if not isinstance(policy, Learner) or not policy.needs_lessons:
@@ -113,9 +113,10 @@ def train_policy(path: Path, name: str, lessons: Lessons, progress: Progress = n
 
     def keep(context: StepContext) -> None:
         lessons.graph.save(context.folder)
-        policy.learn(lessons, progress).save(context.folder)
+        policy.save(context.folder)
 
     with Workspace.open(path) as workspace:
+        policy.learn(lessons, progress)
         learnt = {"dataset": fingerprint_of(workspace), **policy.config.model_dump(mode="json")}
         step = Step(steps.policy_artefact(name), build=keep, settings=learnt)
         workspace.build([step], progress, rebuild=True, keep=True, patience=_PATIENCE)

@@ -130,9 +130,8 @@ class _Examples:
         users = np.repeat(np.arange(len(graph.users)), graph.interact.counts())
         described = graph.belong.counts(graph.interact.ends) > 0
         self._users, self._items = users[described], graph.interact.ends[described].astype(np.int64)
-        self._chosen = users * np.int64(len(graph.items)) + graph.interact.ends  # ascending
-        rows = np.repeat(np.arange(len(graph.items)), graph.belong.counts())
-        self._belongs = rows * np.int64(len(graph.attributes)) + graph.belong.ends  # ascending
+        self._chosen = graph.interact.keys(len(graph.items))
+        self._belongs = graph.belong.keys(len(graph.attributes))
         self._carried = graph.carriers.counts()
 
     def epoch(self) -> Iterator[_Batch]:

@@ -202,8 +202,6 @@ def _liked(users: pl.DataFrame, rows: Index, attributes: Index, carried: Links) 
     said = _listed(users, c.LIKED_ATTRIBUTES, rows, attributes)
     if not said.edges:
         return carried
-    # An edge is in both where its number, counted row by row, is.
-    width = np.int64(len(attributes))
-    first, second = (np.repeat(np.arange(len(rows)), links.counts()) * width + links.ends for links in (said, carried))
-    both = np.intersect1d(first, second, assume_unique=True)
+    width = len(attributes)
+    both = np.intersect1d(said.keys(width), carried.keys(width), assume_unique=True)
     return Links.between(both // width, both % width, (len(rows), len(attributes)))

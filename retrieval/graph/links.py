@@ -55,6 +55,10 @@ class Links:
             return np.diff(self.starts)
         return self.starts[np.asarray(nodes) + 1] - self.starts[nodes]
 
+    def keys(self, width: int) -> NDArray[np.int64]:
+        """Each edge as one number, node * width + end, ascending; `width`: how many nodes there are at the ends."""
+        return np.repeat(np.arange(len(self)), self.counts()) * np.int64(width) + self.ends
+
     def turned(self, nodes: int) -> Links:
         """The same edges from their ends, of which there are `nodes`."""
         ones = np.ones(self.edges, np.bool_)

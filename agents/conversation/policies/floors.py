@@ -10,12 +10,10 @@ import zlib
 from pathlib import Path
 from typing import ClassVar, Self
 
-import numpy as np
-
-from llmrec.agents.conversation.belief import Belief, items_with
+from llmrec.agents.conversation.belief import Belief
 from llmrec.agents.conversation.policies.lessons import Ground, Lessons
 from llmrec.agents.conversation.policies.prior import Prior, PriorKind
-from llmrec.agents.conversation.policies.questions import best_question, recommend
+from llmrec.agents.conversation.policies.questions import best_question, candidates, recommend
 from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, no_progress
 
 
@@ -74,16 +72,6 @@ class MaxEntropy(AbsGreedy):
         """See `contracts.Policy`."""
         question = best_question(belief, 0.0)
         chance = zlib.crc32(repr((belief.user, belief.exchanges)).encode()) / 2**32  # alike for equal beliefs
-        if question is None or turn >= self.config.actions or chance * _candidates(belief) < k:
+        if question is None or turn >= self.config.actions or chance * len(candidates(belief)) < k:
             return recommend(belief, k)
         return Ask((question[0],), question[1])
-
-
-def _candidates(belief: BeliefView) -> int:
-    """How many items have every accepted attribute and have not been turned down."""
-    left = belief.probabilities > 0
-    for attribute in belief.accepted:
-        having = np.zeros(len(left), bool)
-        having[items_with(belief.catalogue, attribute)] = True
-        left = left & having
-    return int(left.sum())

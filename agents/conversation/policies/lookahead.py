@@ -61,9 +61,8 @@ def values(
     """
     rows = np.concatenate(roots)
     node = np.repeat(np.arange(len(roots)), [len(root) for root in roots])
-    worth = np.repeat(
-        np.arange(actions, 0, -1.0) + success, k
-    )  # of the 1st, 2nd, ... item that is recommended from now on
+    # Of the 1st, 2nd, ... item that is recommended from now on.
+    worth = np.repeat(np.arange(actions, 0, -1.0) + success, k)
     least = _LEAST_SHARE * likely.weights.sum()
     levels: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
     nodes = len(roots)

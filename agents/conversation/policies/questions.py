@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec.agents.conversation.belief import top_positions
+from llmrec.agents.conversation.belief import items_with, top_positions
 from llmrec.contracts import BeliefView, Recommend
 from llmrec.data.catalogue import Catalogue
 
@@ -46,6 +46,15 @@ def recommend(belief: BeliefView, k: int) -> Recommend:
     with np.errstate(divide="ignore"):
         best = top_positions(np.log(belief.probabilities), k)
     return Recommend(tuple(str(item) for item in belief.catalogue.index.ids[best]))
+
+
+def candidates(belief: BeliefView) -> NDArray[np.int64]:
+    """Positions (c,) of the items that have every accepted attribute and have not been turned down, ascending."""
+    live = belief.live
+    left = np.ones(len(live), bool)
+    for attribute in belief.accepted:
+        left &= np.isin(live, items_with(belief.catalogue, attribute), assume_unique=True)
+    return live[left]
 
 
 def incidences(catalogue: Catalogue, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from llmrec.agents.conversation.belief import Belief, items_with, top_positions
+from llmrec.agents.conversation.belief import Belief, top_positions
 from llmrec.agents.conversation.policies.lessons import Ground, Lessons, Person, begin
 from llmrec.agents.conversation.policies.q_network import QLearning, QNetwork, State
-from llmrec.agents.conversation.policies.questions import LEAST_GAIN, gain, incidences
+from llmrec.agents.conversation.policies.questions import LEAST_GAIN, candidates, gain, incidences
 from llmrec.agents.conversation.policies.rehearsal import LIST
 from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, Recommend, no_progress
 from llmrec.retrieval.graph.factorisation import Factorisation, FactorisationConfig
@@ -134,16 +134,13 @@ class Scpr:
         return self._act(moment, self._asks(moment), k)
 
     def _moment(self, belief: BeliefView) -> _Moment:
-        live = belief.live
-        left = np.ones(len(live), bool)
-        for attribute in belief.accepted:
-            left &= np.isin(live, items_with(belief.catalogue, attribute), assume_unique=True)
-        candidates = live[left] if left.any() else live
+        agreeing = candidates(belief)
+        agreeing = agreeing if agreeing.size else belief.live
         state = np.zeros(_STEPS + _BITS, np.float32)
         said = [_CODES[exchange.kind] for exchange in belief.exchanges[-_STEPS:]]
         state[: len(said)] = said
-        state[_STEPS:] = len(candidates) >> np.arange(_BITS) & 1
-        return _Moment(belief, candidates, state)
+        state[_STEPS:] = len(agreeing) >> np.arange(_BITS) & 1
+        return _Moment(belief, agreeing, state)
 
     def _asks(self, moment: _Moment) -> bool:
         return int(self._network.values(moment.state).argmax()) == _ASK
@@ -156,24 +153,24 @@ class Scpr:
         if question is not None:
             return question
         # To the belief, which began as u.v, goes what the accepted attributes say of the items.
-        candidates = moment.candidates
-        scores = self._scores(self._embeddings.attributes[self._known(accepted)].sum(axis=0), candidates)
+        items = moment.candidates
+        scores = self._scores(self._embeddings.attributes[self._known(accepted)].sum(axis=0), items)
         with np.errstate(divide="ignore"):
-            best = top_positions(np.log(belief.probabilities[candidates]) + scores, k)
-        return Recommend(tuple(str(item) for item in belief.catalogue.index.ids[candidates[best]]))
+            best = top_positions(np.log(belief.probabilities[items]) + scores, k)
+        return Recommend(tuple(str(item) for item in belief.catalogue.index.ids[items[best]]))
 
     def _question(self, moment: _Moment, accepted: NDArray[np.int64]) -> Ask | None:
         """The reachable attribute with the largest entropy among candidates, each weighted by sigmoid(s)."""
-        belief, graph, candidates = moment.belief, self._ground.graph, moment.candidates
+        belief, graph, items = moment.belief, self._ground.graph, moment.candidates
         attributes = belief.catalogue.attributes
         wish = self._embeddings.wish(self._user(belief.user), self._known(accepted))
-        weights = 1 / (1 + np.exp(-self._scores(wish, candidates)))
-        places, columns = incidences(belief.catalogue, candidates)
+        weights = 1 / (1 + np.exp(-self._scores(wish, items)))
+        places, columns = incidences(belief.catalogue, items)
         having = np.bincount(columns, weights[places], minlength=len(attributes))
         gains = gain(having / weights.sum(), 0.0)
         if accepted.size:
             among = np.zeros(len(graph.items), bool)
-            among[candidates[candidates < len(among)]] = True
+            among[items[items < len(among)]] = True
             reachable = graph.reachable(belief.accepted[-1], among, belief.user)
             gains[: len(reachable)][~reachable] = gains[len(reachable) :] = 0
         asked = attributes.positions((*belief.asked, *belief.accepted))
