@@ -159,7 +159,7 @@ class BeamsBench(Config):
             return found[:, self.length :].cpu().numpy()
 
         prompts, batch = work.prompts, self.generate_batch
-        search(prompts[:1])
+        search(prompts[:batch])
         started = time.perf_counter()
         found = [search(prompts[start : start + batch]) for start in range(0, len(prompts), batch)]
         seconds = time.perf_counter() - started

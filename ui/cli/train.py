@@ -41,7 +41,7 @@ def _group() -> None:
 def language(
     source: Annotated[Path, typer.Argument(help="A workspace, or a folder of data.")] = DEFAULT_WORKSPACE,
     preset: Annotated[
-        str | None, typer.Option(help="Size of a model from scratch, nano or micro.", show_default="nano")
+        str | None, typer.Option(help="Size of a model from scratch: nano, micro or mini.", show_default="nano")
     ] = None,
     base: Annotated[str | None, typer.Option(help="Continue this model instead: a folder or a hub name.")] = None,
     lora: Annotated[

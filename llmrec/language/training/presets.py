@@ -58,8 +58,9 @@ class Preset(Config):
 PRESETS: Mapping[str, Preset] = {
     "nano": Preset(depth=4, tokens=1_000_000),
     "micro": Preset(depth=6, tokens=20_000_000, batch=16, learning_rate=2e-3),
+    "mini": Preset(depth=20, tokens=10_000_000_000, batch=16, learning_rate=6e-4),
 }
-"""`nano` has about 4 million parameters, `micro` about 15."""
+"""`nano` has about 4 million parameters, `micro` about 15, `mini`, which needs a GPU, about 520."""
 
 
 def preset(name: str) -> Preset:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, Qwen3ForCausalLM
 
 from llmrec.contracts import Message
 from llmrec.language.training.presets import PRESETS, preset, random_model
@@ -52,4 +53,10 @@ def test_presets_have_the_sizes_that_they_promise(name: str, millions: int) -> N
     assert model.config.tie_word_embeddings and model.config.num_key_value_heads < model.config.num_attention_heads
     other = random_model(name)
     assert all((a == b).all() for a, b in zip(model.parameters(), other.parameters(), strict=True))
-    assert set(PRESETS) == {"nano", "micro"}
+
+
+def test_the_preset_for_a_gpu_has_the_size_that_it_promises() -> None:
+    with torch.device("meta"):
+        model = Qwen3ForCausalLM(preset("mini").config(preset("mini").vocabulary))
+    assert model.num_parameters() == pytest.approx(520e6, rel=0.02)
+    assert set(PRESETS) == {"nano", "micro", "mini"}
