@@ -142,6 +142,11 @@ class Assistant:
         """All turns of a conversation, oldest first; `UnknownName` where this user has none of this name."""
         return await self._store.history(owner, user, thread)
 
+    async def policies(self) -> list[str]:
+        """Names of the policies that can decide a turn at present, the default first."""
+        async with self._current() as live:
+            return await pool.run(live.world.policies.ready)
+
     # --- Recommendations and search -----------------------------------------------------------------------------------
 
     async def recommend(

@@ -52,6 +52,8 @@ class PageEvent(BaseModel):
     thread: str | None = Field(None, max_length=200)
     text: str = Field("", max_length=20_000)
     acts: list[Act] = Field(default_factory=list, max_length=100)
+    policy: str = Field("", max_length=200)
+    """What decides in this conversation; "" leaves it to the server."""
     entry: str = Field("", max_length=200)
 
 
@@ -91,7 +93,7 @@ class Desk:
             async for piece in self._turn(event, principal.owner(user), user):
                 yield piece
         elif event.op == "open":
-            yield await self._open(event.thread, principal.owner(user), user)
+            yield await self._open(event, principal.owner(user), user)
         elif event.op == "people":
             yield {"sheet": self._people(principal, user)}
         else:
@@ -103,7 +105,13 @@ class Desk:
         if not event.text.strip() and not event.acts:
             raise UserError("the message is empty: type something or click an answer")
         request = TurnRequest(
-            user=user, owner=owner, thread=event.thread, text=event.text, acts=event.acts, message_id=event.message
+            user=user,
+            owner=owner,
+            thread=event.thread,
+            text=event.text,
+            acts=event.acts,
+            policy=event.policy,
+            message_id=event.message,
         )
         stages: list[Stage] = []
         text, drawn = "", time.monotonic()
@@ -128,15 +136,17 @@ class Desk:
             pieces |= {"person": self.renderer.person(request, turn), "agent": self.renderer.agent(turn)}
         yield pieces
 
-    async def _open(self, thread: str | None, owner: str, user: str | None) -> Pieces:
+    async def _open(self, event: PageEvent, owner: str, user: str | None) -> Pieces:
         """The page from its start: the stored conversation, or a welcome where there is none."""
         turns: list[tuple[TurnRequest, Turn]] = []
-        if thread:
+        if event.thread:
             try:
-                turns = await self.assistant.history(owner, user, thread)
+                turns = await self.assistant.history(owner, user, event.thread)
             except UnknownName:
                 logger.info("a page asked for a conversation that is gone; it starts anew")
-        head: Pieces = {"name": self.assistant.name, "sheet": None}
+        # A choice belongs to its conversation: a new one begins with the server's.
+        policies = self.renderer.policies(await self.assistant.policies(), event.policy if turns else "")
+        head: Pieces = {"name": self.assistant.name, "sheet": None, "policies": policies}
         if turns:
             return head | self._state(turns[-1][1]) | {"log": self.renderer.log(turns)}
         memory = await self.assistant.memory(owner, user) if user else []

@@ -8,7 +8,7 @@ const PATIENCE = 30000;  // ms without a sign of life before the page offers to 
 
 // --- Who and where: one conversation for each tab ---------------------------------------------------------------------
 const stored = () => { try { return JSON.parse(sessionStorage.getItem("llmrec")) || {}; } catch { return {}; } };
-const place = { user: null, thread: null, ...stored() };
+const place = { user: null, thread: null, policy: "", ...stored() };
 const keep = () => { try { sessionStorage.setItem("llmrec", JSON.stringify(place)); } catch { /* a private window */ } };
 const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
 
@@ -30,7 +30,7 @@ function send(event, show) {
 function next() {
   if (current || !waiting.length) return;
   current = waiting.shift();
-  Object.assign(current.event, { user: place.user, thread: place.thread });
+  Object.assign(current.event, { user: place.user, thread: place.thread, policy: place.policy });
   if (current.event.op === "turn") {
     const welcome = log.querySelector(".welcome");
     if (welcome) welcome.remove();
@@ -115,6 +115,7 @@ function receive(pieces) {
   if ("name" in pieces) { slot("name").textContent = pieces.name; document.title = pieces.name; }
   if ("user" in pieces && done) showUser(pieces.user);
   if ("thread" in pieces) place.thread = pieces.thread;
+  if ("policies" in pieces) { fill("policies", pieces.policies); place.policy = app.querySelector("[name=policy]:checked").value; }
   if (pieces.sheet) { fill("sheet", pieces.sheet); openSheet(); }
   if (pieces.download) download(pieces.download);
   if (pieces.status) slot("status").textContent = pieces.status;
@@ -267,6 +268,8 @@ function become(user) {
   keep();
   send({ op: "open" });
 }
+
+app.addEventListener("change", ({ target }) => { if (target.name === "policy") { place.policy = target.value; keep(); } });
 
 app.addEventListener("submit", (event) => {
   const form = event.target;

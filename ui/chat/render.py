@@ -175,6 +175,12 @@ class Renderer:
             groups=[(title, entries) for title, entries in groups if entries],
         )
 
+    def policies(self, names: Sequence[str], chosen: str) -> str:
+        """The choice of what decides; the first of `names` is the server's own, which "" stands for."""
+        values = ["", *names[1:]]
+        policies = list(zip(values, names, strict=True))
+        return self._render("policies.html", policies=policies, chosen=chosen if chosen in values else "")
+
     def people(self, people: Sequence[str], user: str | None, *, free: bool, signed: bool) -> str:
         """The user picker; `free` lets any name be typed."""
         return self._render("people.html", people=people, user=user, free=free, signed=signed)

@@ -44,6 +44,13 @@ _MARKS = {
     ActKind.SEARCH: "search",
     ActKind.FILTER: "only",
 }
+_POLICIES = {
+    "planner": "I plan ahead, and ask only what brings you to the right thing sooner.",
+    "planner-choices": "I plan ahead, and begin with three things at once to say yes or no to.",
+    "scpr": "I go from one thing that you like to the next, and have practised when to ask.",
+    "max-entropy": "I ask whatever narrows the choice most, until few are left.",
+    "abs-greedy": "I never ask, and show my best guesses each time.",
+}
 
 
 class Words:
@@ -77,6 +84,10 @@ class Words:
     def item(self, item_id: str) -> str:
         """A title."""
         return say.title(self._assistant.catalogue, item_id)
+
+    def policy(self, name: str) -> str:
+        """What a policy does; of a third party's, its name."""
+        return _POLICIES.get(name, name)
 
     def _one(self, act: Act) -> str:
         about = self.about(act)

@@ -51,6 +51,7 @@ async def test_a_policy_that_has_to_learn_is_told_so_until_it_has(
     path = Path(shutil.copytree(demo_workspace, tmp_path / "ws"))
     state = f"sqlite:{tmp_path / 'state.sqlite'}"
     async with await Assistant.open(path, Settings(state=state)) as assistant:
+        assert await assistant.policies() == ["planner", "abs-greedy", "max-entropy", "planner-choices"]
         with pytest.raises(UserError, match="scpr has not learnt yet: llmrec train policy scpr"):
             await assistant.turn(TurnRequest(text="hi", policy="scpr"))
 
@@ -64,6 +65,7 @@ async def test_a_policy_that_has_to_learn_is_told_so_until_it_has(
     async with await Assistant.open(path, Settings(state=state, policy="scpr")) as assistant:
         turn = await assistant.turn(TurnRequest(text="something bleak by the sea", user="user-0001"))
         assert turn.items
+        assert await assistant.policies() == ["scpr", "abs-greedy", "max-entropy", "planner", "planner-choices"]
     build_workspace(demo_workspace.parent / "data", path)
     with Workspace.open(path) as workspace:
         assert workspace.has("policies/scpr") and workspace.verify() == []

@@ -80,6 +80,9 @@ class Library:
     def item(self, item_id: str) -> dict[str, Any]:
         return self.catalogue.item(item_id)
 
+    async def policies(self) -> list[str]:
+        return ["planner", "abs-greedy", "of-others"]
+
     async def history(self, owner: str, user: str | None, thread: str) -> list[tuple[TurnRequest, Turn]]:
         return list(self._thread(owner, user, thread)["turns"])
 

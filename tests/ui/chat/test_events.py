@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from typing import Any
 
@@ -80,6 +81,22 @@ async def test_undo_and_start_over_draw_the_conversation_anew(desk: Desk) -> Non
     assert "about nature" in undone["log"] and "something cosy" not in undone["log"]
     reset = await _last(desk, acts=[{"kind": "reset"}], thread=thread)
     assert "about nature" not in reset["log"]
+
+
+async def test_a_conversation_keeps_its_policy_and_a_new_one_has_the_server_s(desk: Desk, library: Any) -> None:
+    def checked(opened: dict[str, Any]) -> list[str]:
+        return re.findall(r'value="([^"]*)" checked', opened["policies"])
+
+    fresh = await _last(desk, op="open", user="ada", policy="abs-greedy")
+    assert checked(fresh) == [""] and fresh["policies"].count("<input") == 3
+    assert "I plan ahead" in fresh["policies"] and "of-others" in fresh["policies"]
+    thread = (await _last(desk, text="hello", user="ada", policy="abs-greedy"))["thread"]
+    assert library.requests[-1].policy == "abs-greedy"
+    assert checked(await _last(desk, op="open", thread=thread, user="ada", policy="abs-greedy")) == ["abs-greedy"]
+    assert checked(await _last(desk, op="open", thread=thread, user="ada", policy="forgotten")) == [""]
+    assert checked(await _last(desk, op="open", thread=thread, user="grace", policy="abs-greedy")) == [""]
+    await _last(desk, text="hello", user="ada")
+    assert library.requests[-1].policy == ""
 
 
 async def test_memory_is_shown_forgotten_exported_and_deleted(desk: Desk, library: Any) -> None:

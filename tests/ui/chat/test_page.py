@@ -331,3 +331,35 @@ def test_with_the_real_assistant(serve: Serve, visit: Visit, demo_workspace: Pat
     _click(tab, "text=Undo")
     _click(tab, "text=Start over")
     assert tab.locator(".person").count() == 1
+
+
+def test_a_policy_for_the_conversation(serve: Serve, visit: Visit, demo_workspace: Path, tmp_path: Path) -> None:
+    tab = visit(serve(demo_workspace, state=f"sqlite:{tmp_path / 'state.sqlite'}").url)
+    last, checked = tab.locator(".agent:last-child"), tab.locator("[name=policy]:checked")
+    _say(tab, "hi")
+    assert last.locator(".question").count() == 1 and not tab.is_visible("[name=policy]")
+    tab.locator(".how summary").focus()
+    for key in ("Enter", "Tab", "ArrowDown"):
+        tab.keyboard.press(key)
+    assert checked.input_value() == "abs-greedy"
+    tab.reload()
+    tab.wait_for_selector(".llmrec.ready")
+    _click(tab, ".answer.no")
+    assert last.locator(".question").count() == 0 and last.locator(".card").count() == 10
+    _click(tab, "text=Undo")
+    assert last.locator(".question").count() == 0 and checked.input_value() == "abs-greedy"
+
+    tab.click(".how summary")
+    checked.evaluate("node => { node.value = 'plannner'; node.dispatchEvent(new Event('change', { bubbles: true })); }")
+    _say(tab, "hi")
+    assert "did you mean planner" in last.inner_text()
+    tab.click("text=I plan ahead, and ask")
+    _click(tab, "text=Start over")
+    assert last.locator(".question").count() == 1
+
+    tab.click("text=I never ask")
+    tab.click("[data-op=people]")
+    tab.locator("dialog [data-person]").nth(1).click()
+    tab.wait_for_selector(".welcome")
+    _say(tab, "hi")
+    assert last.locator(".question").count() == 1 and checked.input_value() == ""
