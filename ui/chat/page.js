@@ -22,14 +22,15 @@ if (tabs) tabs.onmessage = ({ data }) => {
 // --- Sending: one event at a time, the others wait their turn ---------------------------------------------------------
 let current = null, waiting = [], clock = 0, started = false, failed = null;
 
-function send(event, show) {
-  waiting.push({ event: { message: newId(), ...event }, show });
+function send(event, show, move) {
+  waiting.push({ event: { message: newId(), ...event }, show, move });
   next();
 }
 
 function next() {
   if (current || !waiting.length) return;
   current = waiting.shift();
+  Object.assign(place, current.move);
   Object.assign(current.event, { user: place.user, thread: place.thread, policy: place.policy });
   if (current.event.op === "turn") {
     const welcome = log.querySelector(".welcome");
@@ -264,9 +265,7 @@ function unfold(button) {
 
 function become(user) {
   sheet.close();
-  Object.assign(place, { user, thread: null });
-  keep();
-  send({ op: "open" });
+  send({ op: "open" }, null, { user, thread: null });  // once the turn that runs has been answered
 }
 
 app.addEventListener("change", ({ target }) => { if (target.name === "policy") { place.policy = target.value; keep(); } });

@@ -363,3 +363,17 @@ def test_a_policy_for_the_conversation(serve: Serve, visit: Visit, demo_workspac
     tab.wait_for_selector(".welcome")
     _say(tab, "hi")
     assert last.locator(".question").count() == 1 and checked.input_value() == ""
+
+
+def test_another_person_while_a_turn_runs(serve: Serve, visit: Visit, library: Any) -> None:
+    tab = visit(serve().url)
+    library.pause = 0.3
+    tab.click("[data-op=people]")
+    person = tab.locator("dialog [data-person]").nth(1)
+    name = person.get_attribute("data-person")
+    tab.evaluate("const words = document.getElementById('words'); words.value = 'hello'; words.form.requestSubmit()")
+    person.click()
+    tab.wait_for_selector(".welcome:not(.busy *)")
+    _say(tab, "hi")
+    assert [request.user == name for request in library.requests] == [False, True]
+    assert library.requests[-1].thread is None
