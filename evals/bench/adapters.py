@@ -1,4 +1,4 @@
-"""`bench adapters`: tokens a second of one vLLM server without adapters, with one, and with many at the same time."""
+"""`bench adapters`: tokens a second of a language model without adapters, with one, and with many at the same time."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
-from llmrec.contracts import Config, Progress, Row, no_progress
+from llmrec.contracts import Config, Ending, Message, Progress, Row, no_progress
 from llmrec.errors import EngineError
-
-if TYPE_CHECKING:
-    from llmrec.language.vllm.engine import VLLMEngine
 
 _PATIENCE = 600.0
 _TARGETS = ("q_proj", "v_proj")
@@ -28,19 +25,21 @@ _TARGETS = ("q_proj", "v_proj")
 class AdaptersBench(Config):
     """Generates its model (random weights of a preset) and its adapters (random LoRA of rank 8 on q and v).
 
-    `tokens_per_second` counts generated tokens, all requests at once and of the same length. `one` runs on a server
-    with one slot for adapters, all other rows on one with as many slots as there are `distinct` adapters;
-    `ratio_to_one` compares with one adapter there (`one-64-slots`). `1000-stream` is so many adapters one after the
-    other, each used once, and counts what it takes to find, check, publish and load them. All rows but this are
-    the median of rounds that take turns.
+    `tokens_per_second` counts generated tokens, all requests at once and of the same length. `64-distinct` has as many
+    adapters as requests, `1000-stream` so many one after the other, each used once; it counts what it takes to find,
+    check and load them. All rows but this are the median of rounds that take turns.
+
+    On vLLM `one` runs on a server with one slot for adapters, all other rows on one with as many slots as there are
+    `distinct` adapters, and `ratio_to_one` compares with one adapter there (`one-64-slots`).
     """
 
     name: ClassVar[str] = "adapters"
 
+    engine: Literal["vllm", "in-process"] = "vllm"
     preset: str = "nano"
     """Size of the model: a name of llmrec.language.training.presets."""
     distinct: int = Field(default=64, ge=2)
-    """Slots of the server, requests at once, and different adapters in them."""
+    """Requests at once, and different adapters in them."""
     stream: int = Field(default=1000, ge=1)
     """Adapters of the stream."""
     prompt: int = Field(default=32, ge=1)
@@ -49,7 +48,7 @@ class AdaptersBench(Config):
     """Tokens that a request generates."""
     rounds: int = Field(default=3, ge=1)
     modules: str = ",".join(_TARGETS)
-    """What the server is told that adapters may have; `all` shows what that costs."""
+    """What a vLLM server is told that adapters may have; `all` shows what that costs."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
 
@@ -62,92 +61,83 @@ class AdaptersBench(Config):
 
     async def _measure(self, folder: Path, dtype: str, progress: Progress) -> list[Row]:
         source = _Generated(folder / "model", folder / "adapters", self.seed)
-        many, slots = f"{self.distinct}-distinct", f"one-{self.distinct}-slots"
-        few: dict[str, Sequence[str | None]] = {"base": [None], "one": ["user:0"]}
-        full: dict[str, Sequence[str | None]] = {
-            "base": [None],
-            slots: ["user:0"],
-            many: [f"user:{number}" for number in range(self.distinct)],
-        }
-        _, one = await self._rounds(folder, dtype, source, 1, few, progress)
-        rows = await self._rounds(folder, dtype, source, self.distinct, full, progress)
-        by_name = {row.name: row for row in [one, *rows]}
-        base, reference = (by_name[name].metrics["tokens_per_second"] for name in ("base", slots))
-        ordered = [by_name[name] for name in dict.fromkeys(["base", "one", *by_name])]
+        every = [f"user:{number}" for number in range(self.distinct)]
+        rows: dict[str, Sequence[str | None]] = {"base": [None], "one": every[:1], f"{self.distinct}-distinct": every}
+        reference = "one"
+        if self.engine == "in-process":
+            found = await self._rounds(_InProcess(source, dtype), dtype, source, rows, progress)
+        else:
+            reference = f"one-{self.distinct}-slots"
+            few = {"base": rows["base"], "one": rows["one"]}
+            full = {"base": rows["base"], reference: rows["one"], f"{self.distinct}-distinct": every}
+            one_slot, many_slots = (_OnVLLM(source, dtype, slots, self.modules, folder) for slots in (1, self.distinct))
+            [_, one] = await self._rounds(one_slot, dtype, source, few, progress)
+            found = [one, *await self._rounds(many_slots, dtype, source, full, progress)]
+        by_name = {row.name: row for row in found}
+        base, of_one = (by_name[name].metrics["tokens_per_second"] for name in ("base", reference))
         return [
             replace(
                 row,
                 metrics={
                     "tokens_per_second": row.metrics["tokens_per_second"],
                     "ratio_to_base": row.metrics["tokens_per_second"] / base,
-                    "ratio_to_one": row.metrics["tokens_per_second"] / reference,
+                    "ratio_to_one": row.metrics["tokens_per_second"] / of_one,
                     "failed": row.metrics["failed"],
                 },
             )
-            for row in ordered
+            for row in (by_name[name] for name in dict.fromkeys(["base", "one", *by_name]))
         ]
 
     async def _rounds(
         self,
-        folder: Path,
+        served: _Served,
         dtype: str,
         source: _Generated,
-        slots: int,
         rows: dict[str, Sequence[str | None]],
         progress: Progress,
     ) -> list[Row]:
-        """The rows of one server, and on the one with many slots the stream."""
-        from llmrec.language.vllm.engine import VLLMEngine
-
-        options = f"dtype={dtype}&max_loras={slots}&max_lora_rank=8&lora_modules={self.modules}"
-        engine = VLLMEngine(f"{folder / 'model'}?{options}", timeout=_PATIENCE, adapters=source, folder=folder)
+        """The rows of one engine; where there are many adapters in them, the stream too."""
         rng = np.random.default_rng(self.seed)
         prompts = rng.integers(1, 200, (self.distinct, self.prompt)).tolist()
-        room = f"{slots} {'slot' if slots == 1 else 'slots'} for {self.modules}"
         protocol = (
-            f"{self.preset} in {dtype}, {room}, adapters of rank 8 on q and v; {self.distinct} requests at once, "
-            f"{self.prompt} tokens in, {self.tokens} out"
+            f"{self.preset} in {dtype}, {served.room}, adapters of rank 8 on q and v; {self.distinct} requests at "
+            f"once, {self.prompt} tokens in, {self.tokens} out"
         )
         tallies = {name: _Tally() for name in rows}
         try:
             for turn in range(self.rounds + 1):  # the first warms up
                 for name, adapters in rows.items():
-                    progress(f"{name}, {slots} slots", turn, self.rounds + 1)
+                    progress(f"{name}, {served.room}", turn, self.rounds + 1)
                     requests = [
                         (adapters[number % len(adapters)], prompt[turn:] + prompt[:turn])
                         for number, prompt in enumerate(prompts)
                     ]
                     tally = _Tally() if turn == 0 else tallies[name]
-                    await self._together(engine, requests, tally)
+                    await self._together(served, requests, tally)
             found = [tallies[name].row(name, protocol) for name in rows]
-            if slots > 1:
+            if len(rows) > 2:
                 tally = _Tally()
                 users = range(self.distinct, self.distinct + self.stream)
                 stream = [(f"user:{user}", prompts[user % len(prompts)]) for user in users]
                 progress(f"{self.stream} adapters", 0, 1)
                 for user, _ in stream:
                     await asyncio.to_thread(source.resolve, user)  # makes it
-                await self._together(engine, stream, tally)
+                await self._together(served, stream, tally)
                 found.append(tally.row(f"{self.stream}-stream", protocol))
             return found
         finally:
-            await engine.aclose()
+            await served.aclose()
 
-    async def _together(
-        self, engine: VLLMEngine, requests: Sequence[tuple[str | None, list[int]]], tally: _Tally
-    ) -> None:
+    async def _together(self, served: _Served, requests: Sequence[tuple[str | None, list[int]]], tally: _Tally) -> None:
         """All requests, `distinct` at a time."""
         places = asyncio.Semaphore(self.distinct)
 
         async def one(adapter: str | None, prompt: list[int]) -> int:
             async with places:
                 try:
-                    async with engine.serving(adapter) as (endpoint, model):
-                        body = {"model": model, "prompt": prompt, "max_tokens": self.tokens, "temperature": 0.0}
-                        answer = await endpoint.post("/completions", {**body, "ignore_eos": True})
+                    return await served.generate(adapter, prompt, self.tokens)
                 except EngineError:
                     return 0
-            return int(answer["usage"]["completion_tokens"])
 
         began = time.perf_counter()
         counts = await asyncio.gather(*(one(*request) for request in requests))
@@ -155,6 +145,57 @@ class AdaptersBench(Config):
         tally.rates.append(sum(counts) / seconds)
         tally.failed += sum(count < self.tokens for count in counts)
         tally.seconds += seconds
+
+
+class _Served(Protocol):
+    """An engine with adapters."""
+
+    room: str
+
+    async def generate(self, adapter: str | None, prompt: list[int], tokens: int) -> int:
+        """Write so many tokens; how many there were."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class _OnVLLM:
+    def __init__(self, source: _Generated, dtype: str, slots: int, modules: str, folder: Path) -> None:
+        from llmrec.language.vllm.engine import VLLMEngine
+
+        self.room = f"{slots} {'slot' if slots == 1 else 'slots'} for {modules}"
+        options = f"dtype={dtype}&max_loras={slots}&max_lora_rank=8&lora_modules={modules}"
+        self._engine = VLLMEngine(f"{source.model}?{options}", timeout=_PATIENCE, adapters=source, folder=folder)
+
+    async def generate(self, adapter: str | None, prompt: list[int], tokens: int) -> int:
+        async with self._engine.serving(adapter) as (endpoint, model):
+            body = {"model": model, "prompt": prompt, "max_tokens": tokens, "temperature": 0.0, "ignore_eos": True}
+            answer = await endpoint.post("/completions", body)
+        return int(answer["usage"]["completion_tokens"])
+
+    async def aclose(self) -> None:
+        await self._engine.aclose()
+
+
+class _InProcess:
+    room = "in process"
+
+    def __init__(self, source: _Generated, dtype: str) -> None:
+        from llmrec.language.in_process.engine import TransformersEngine
+
+        self._engine = TransformersEngine(f"{source.model}?dtype={dtype}", timeout=_PATIENCE, adapters=source)
+
+    async def generate(self, adapter: str | None, prompt: list[int], tokens: int) -> int:
+        words = " ".join(f"w{token}" for token in prompt)  # a word is a token; the model has none that ends an answer
+        pieces = [
+            piece async for piece in self._engine.chat([Message("user", words)], max_tokens=tokens, adapter=adapter)
+        ]
+        ending = pieces[-1]
+        assert isinstance(ending, Ending) and ending.completion_tokens is not None
+        return ending.completion_tokens
+
+    async def aclose(self) -> None:
+        await self._engine.aclose()
 
 
 @dataclass

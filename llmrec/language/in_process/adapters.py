@@ -1,24 +1,30 @@
-"""Adapters of a loaded model: a bounded number of them, loaded when they are first used."""
+"""LoRA adapters of a loaded model, of which every row of a batch may have another.
+
+A row's adapter adds B A x to what a module makes of x (Hu et al., LoRA, ICLR 2022, equation 3; its scale is part of B
+here). The halves of all loaded adapters lie in one tensor for each module, an adapter in each slot, so that rows pick
+theirs by number: the idea of Punica (Chen et al., MLSys 2024). Slot 0 is the base model, and stays zero.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
+import re
 from collections import OrderedDict
-from collections.abc import Collection
-from itertools import count
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn.functional import linear
 
-from llmrec.errors import EngineError, UnknownAdapter
+from llmrec.errors import UnknownAdapter
 from llmrec.language.in_process.model import LanguageModel
 
-log = logging.getLogger(__name__)
-
-_SIDES = {".lora_A.weight": 1, ".lora_B.weight": 0}
-"""Which dimension of each half is a dimension of the adapted matrix."""
+_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+_PREFIX = "base_model.model."
+_NONE = torch.empty(0, 0)
 
 
 class Adapters:
@@ -26,107 +32,165 @@ class Adapters:
 
     def __init__(self, model: LanguageModel, keep: int) -> None:
         self._model, self._keep = model, keep
-        self._peft: Any = None  # wraps the model at the first adapter
-        self._loaded: OrderedDict[Path, str] = OrderedDict()
-        self._active: Path | None = None
-        self._numbers = count()
+        self._slots: OrderedDict[Path, int] = OrderedDict()
+        self._free: list[int] = []
+        self._modules: dict[str, _Adapted] = {}
 
     def __len__(self) -> int:
-        return len(self._loaded)
+        return len(self._slots)
 
-    def use(self, folder: Path | None, in_use: Collection[Path] = ()) -> None:
-        """Make this adapter the active one, None the base model. Those in use are not dropped to make room.
+    def slot(self, folder: Path | None, in_use: Collection[int] = ()) -> int:
+        """Where the adapter of a folder is, which is read if need be; 0 for None. What is in use stays.
 
-        Raises `EngineError` for an adapter that does not fit or cannot be read; then the base model is active.
+        Raises `UnknownAdapter` for one that does not fit or cannot be read; then nothing has changed.
         """
-        if folder is not None and folder not in self._loaded:
-            self._make_room(in_use)
-            self._load(folder)
-        if folder is not None:
-            self._loaded.move_to_end(folder)
-        if folder == self._active or self._peft is None:
-            return
         if folder is None:
-            self._peft.base_model.disable_adapter_layers()
-        else:
-            if self._active is None:
-                self._peft.base_model.enable_adapter_layers()
-            self._peft.set_adapter(self._loaded[folder], inference_mode=True)
-        self._active = folder
+            return 0
+        if folder not in self._slots:
+            halves = self._read(folder)
+            self._make_room(in_use)
+            self._slots[folder] = slot = self._free.pop() if self._free else len(self._slots) + 1
+            for name in halves:
+                self._adapt(name)
+            for name, module in self._modules.items():  # all of them, as rows may have any slot
+                down, up = halves.get(name, (_NONE, _NONE))
+                module.put(slot, down, up, 1 + len(self._slots) + len(self._free))
+        self._slots.move_to_end(folder)
+        return self._slots[folder]
 
-    def _make_room(self, in_use: Collection[Path]) -> None:
-        self.use(None)
-        for folder in list(self._loaded):
-            if len(self._loaded) < self._keep:
+    def _make_room(self, in_use: Collection[int]) -> None:
+        for folder, slot in list(self._slots.items()):
+            if len(self._slots) < self._keep:
                 break
-            if folder not in in_use:
-                self._peft.delete_adapter(self._loaded.pop(folder))
+            if slot not in in_use:
+                del self._slots[folder]
+                self._free.append(slot)
+                for module in self._modules.values():
+                    module.clear(slot)
 
-    def _load(self, folder: Path) -> None:
-        from peft import PeftModel
+    def _adapt(self, name: str) -> None:
+        if name not in self._modules:
+            module = self._model.model.get_submodule(name)
+            self._modules[name] = _Adapted(module, self._model, *self._shape(name))
+            self._model.model.set_submodule(name, self._modules[name])
 
-        self._check(folder)
-        name = f"a{next(self._numbers)}"
-        options: dict[str, Any] = {"is_trainable": False, "autocast_adapter_dtype": False, "low_cpu_mem_usage": True}
-        with torch.inference_mode(False):  # or its tensors could never be switched on and off again
-            try:
-                if self._peft is None:
-                    self._peft = PeftModel.from_pretrained(self._model.model, str(folder), name, **options)
-                else:
-                    device = str(self._model.device)
-                    self._peft.load_adapter(str(folder), name, torch_device=device, **options)
-            except Exception as error:
-                log.debug("cannot load the adapter %s", folder, exc_info=True)
-                if self._peft is None:
-                    self._unwrap()
-                elif name in self._peft.peft_config:
-                    self._peft.delete_adapter(name)
-                raise EngineError(f"the adapter in {folder} cannot be loaded ({type(error).__name__})") from None
-            self._peft.base_model.disable_adapter_layers()
-        self._active = None
-        self._loaded[folder] = name
-
-    def _check(self, folder: Path) -> None:
-        """Everything that can be wrong is found before the model is touched."""
-        from safetensors import SafetensorError, safe_open
+    def _read(self, folder: Path) -> dict[str, tuple[Tensor, Tensor]]:
+        """By module: A (rank, in), and B (out, rank) with the scale. Everything that can be wrong is found here."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
 
         try:
             config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-            with safe_open(folder / "adapter_model.safetensors", framework="numpy") as file:
-                shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            tensors = load_file(folder / "adapter_model.safetensors")
         except (OSError, ValueError, SafetensorError) as error:
             raise UnknownAdapter(f"the adapter in {folder} is damaged or was removed ({error}): add it again") from None
         if not isinstance(config, dict) or config.get("peft_type") != "LORA":
             raise UnknownAdapter(f"the adapter in {folder} is no LoRA adapter: train one")
         trained = str(config.get("base_model_name_or_path") or "")
-        # Folders move, so their last part has to do: a hub name's, or the hash of a workspace's artefact.
-        fits = bool(shapes) and (not trained or Path(trained).name == Path(self._model.name).name)
-        ranks = {config.get("r"), *(config.get("rank_pattern") or {}).values()}
-        for name, shape in shapes.items():
-            side = next((side for side in _SIDES if name.endswith(side)), "")
-            module = self._module(name.removeprefix("base_model.model.").removesuffix(side))
-            fits = fits and bool(side) and len(shape) == 2 and shape[1 - _SIDES[side]] in ranks and module is not None
-            if fits and isinstance(module, torch.nn.Linear):
-                fits = shape[_SIDES[side]] == module.weight.shape[_SIDES[side]]
+        try:
+            scales = _Scales.of(config)
+            # Folders move, so their last part has to do: a hub name's, or the hash of a workspace's artefact.
+            fits = bool(tensors) and (not trained or Path(trained).name == Path(self._model.name).name)
+            names = {name.removeprefix(_PREFIX).removesuffix(_DOWN).removesuffix(_UP) for name in tensors}
+            fits = fits and len(tensors) == 2 * len(names) and _are_targets(names, config["target_modules"])
+            halves = {}
+            for name in names if fits else ():
+                down, up = tensors[_PREFIX + name + _DOWN], tensors[_PREFIX + name + _UP]
+                rank = scales.rank(name)
+                fits = fits and self._shape(name) == (up.shape[0], down.shape[1])
+                fits = fits and down.shape == (rank, down.shape[1]) and up.shape == (up.shape[0], rank)
+                halves[name] = down, scales.of_module(name) * up.float()
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, re.error):
+            fits = False
         if not fits:
             raise UnknownAdapter(
                 f"the adapter in {folder} does not fit the model {self._model.name}: it was trained on "
                 f"{trained or 'another model'}, or is damaged"
             )
+        return halves
 
-    def _unwrap(self) -> None:
-        """Put the model's own modules back where wrapping it broke off in the middle."""
-        from peft.tuners.tuners_utils import BaseTunerLayer
+    def _shape(self, name: str) -> tuple[int, int]:
+        """(out, in) of the base model's module of this name, whether it is adapted by now or not."""
+        here = name in self._modules
+        module: Any = self._modules[name].base_layer if here else self._model.model.get_submodule(name)
+        if isinstance(module, torch.nn.Linear):
+            return module.out_features, module.in_features
+        rows, columns = module.weight.shape  # transformers' Conv1D, which is the other way round
+        return int(columns), int(rows)
 
-        model = self._model.model
-        for name, module in list(model.named_modules()):
-            if isinstance(module, BaseTunerLayer):
-                model.set_submodule(name, module.get_base_layer())
 
-    def _module(self, name: str) -> torch.nn.Module | None:
-        """The base model's module of this name, whether it is wrapped by now or not."""
-        try:
-            module = self._model.model.get_submodule(name)
-        except AttributeError:
-            return None
-        return getattr(module, "base_layer", module)
+class _Adapted(torch.nn.Module):
+    """A module, and what the adapters of its rows add."""
+
+    def __init__(self, base_layer: torch.nn.Module, model: LanguageModel, rows: int, columns: int) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self._model = model
+        self._down, self._up = self._zeros(0, 0, columns), self._zeros(0, rows, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, n, out) of x (b, n, in)."""
+        y: Tensor = self.base_layer(x)
+        slots = self._model.slots
+        if isinstance(slots, int):
+            return y + linear(linear(x, self._down[slots]), self._up[slots]) if slots else y
+        return y + x @ self._down[slots].mT @ self._up[slots].mT
+
+    def put(self, slot: int, down: Tensor, up: Tensor, slots: int) -> None:
+        """Fill a slot that is clear, one of so many; halves of rank 0 leave it as it is."""
+        rank = len(down)
+        if slots > len(self._down) or rank > self._down.shape[1]:
+            slots, ranks = max(slots, 2 * len(self._down)), max(rank, self._down.shape[1])
+            old_down, old_up = self._down, self._up
+            self._down = self._zeros(slots, ranks, old_down.shape[2])
+            self._up = self._zeros(slots, old_up.shape[1], ranks)
+            self._down[: len(old_down), : old_down.shape[1]] = old_down
+            self._up[: len(old_up), :, : old_up.shape[2]] = old_up
+        if rank:
+            self._down[slot, :rank], self._up[slot, :, :rank] = down, up
+
+    def clear(self, slot: int) -> None:
+        """Make a slot add nothing."""
+        self._down[slot] = self._up[slot] = 0
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=self._model.dtype, device=self._model.device)
+
+
+@dataclass(frozen=True)
+class _Scales:
+    """What PEFT multiplies B A with, and how large it is, module by module."""
+
+    r: int
+    alpha: float
+    ranks: Mapping[str, int]
+    alphas: Mapping[str, float]
+    root: bool
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> _Scales:
+        ranks, alphas = config.get("rank_pattern") or {}, config.get("alpha_pattern") or {}
+        for pattern in (*ranks, *alphas):
+            re.compile(pattern)
+        return cls(config["r"], config.get("lora_alpha", 8), ranks, alphas, bool(config.get("use_rslora")))
+
+    def rank(self, module: str) -> int:
+        rank: int = _matching(self.ranks, module, self.r)
+        return rank
+
+    def of_module(self, module: str) -> float:
+        rank = self.rank(module)
+        alpha: float = _matching(self.alphas, module, self.alpha)
+        return alpha / (rank**0.5 if self.root else rank)
+
+
+def _are_targets(modules: Collection[str], targets: str | Sequence[str]) -> bool:
+    """Whether the config tells of these modules: by the ends of their names, or in one expression."""
+    if isinstance(targets, str):
+        return targets == "all-linear" or all(re.fullmatch(targets, module) for module in modules)
+    return all(f".{module}".endswith(tuple(f".{target}" for target in targets)) for module in modules)
+
+
+def _matching(patterns: Mapping[str, Any], module: str, otherwise: Any) -> Any:
+    """PEFT's patterns are the end of a module's name, or a regular expression for it."""
+    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module)), otherwise)

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from llmrec.language.in_process.model import Context, LanguageModel
+from llmrec.language.in_process.model import Context, Input, LanguageModel
 from llmrec.language.trie import TokenTrie
 
 Found = list[tuple[int, float]]
 
 
-def beam_search(model: LanguageModel, prompts: Sequence[Sequence[int]], trie: TokenTrie, width: int) -> list[Found]:
+def beam_search(model: LanguageModel, prompts: Sequence[Input], trie: TokenTrie, width: int) -> list[Found]:
     """The `width` most probable sequences after each prompt: (number, log-probability), best first.
 
     Log-probabilities are those of the whole vocabulary, as `score` gives them. A sequence that ends inside the trie

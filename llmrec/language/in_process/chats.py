@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from llmrec.language.in_process.jobs import Chat
-from llmrec.language.in_process.model import Context, LanguageModel, by_length
+from llmrec.language.in_process.model import Context, Input, LanguageModel, by_length
 
 
 class Chats:
-    """Chats with one adapter."""
+    """Each with an adapter of its own, or none."""
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
@@ -22,7 +22,7 @@ class Chats:
     def join(self, chats: Sequence[Chat]) -> None:
         """Read the prompts of new chats."""
         for rows in by_length([chat.prompt for chat in chats], self._model.rows):
-            context = Context(self._model, [chats[row].prompt for row in rows])
+            context = Context(self._model, [Input(chats[row].prompt, chats[row].slot) for row in rows])
             if self._context is None:
                 self._context, self._next = context, context.last
             else:

@@ -19,7 +19,7 @@ from llmrec.language.in_process.worker import Worker
 from llmrec.language.trie import TokenTrie
 
 if TYPE_CHECKING:
-    from llmrec.language.in_process.model import LanguageModel
+    from llmrec.language.in_process.model import Input, LanguageModel
 
 
 class TransformersEngine:
@@ -122,10 +122,10 @@ class TransformersEngine:
                 raise EngineError(f"the trie has a token {trie.largest}, but {self.name} has only {model.vocabulary}")
             return model.prompt(prompt, room=trie.depth)
 
-        def run(model: LanguageModel, prompts: list[list[int]]) -> list[list[tuple[int, float]]]:
+        def run(model: LanguageModel, prompts: list[list[int]], slots: list[int]) -> list[list[tuple[int, float]]]:
             from llmrec.language.in_process.beams import beam_search
 
-            return _in_groups(model, prompts, lambda some: beam_search(model, some, trie, width), width)
+            return _in_groups(model, _inputs(prompts, slots), lambda some: beam_search(model, some, trie, width), width)
 
         return await self._run(("beam", trie, width), adapter, prepare, run)
 
@@ -165,32 +165,39 @@ class TransformersEngine:
         return EngineTimeout(f"the language model {self.name} did not answer in time: it is slow, loading or busy")
 
 
-def _score(model: LanguageModel, given: list[tuple[list[int], list[list[int]]]]) -> list[list[float]]:
+def _score(model: LanguageModel, given: list[tuple[list[int], list[list[int]]]], slots: list[int]) -> list[list[float]]:
     from llmrec.language.in_process.scores import score
 
-    return score(model, [prompt for prompt, _ in given], [continuations for _, continuations in given])
+    prompts = _inputs([prompt for prompt, _ in given], slots)
+    return score(model, prompts, [continuations for _, continuations in given])
 
 
-def _encode(model: LanguageModel, given: list[list[list[int]]]) -> list[NDArray[np.float32]]:
-    texts = [text for group in given for text in group]
+def _encode(model: LanguageModel, given: list[list[list[int]]], slots: list[int]) -> list[NDArray[np.float32]]:
+    counts = [len(group) for group in given]
+    texts = _inputs([text for group in given for text in group], np.repeat(slots, counts).tolist())
     rows = _in_groups(model, texts, lambda some: model.encode(some).cpu().numpy())
     vectors = np.array(rows, np.float32).reshape(len(texts), model.width)
-    ends = np.cumsum([len(group) for group in given])
-    return np.split(vectors, ends[:-1])
+    return np.split(vectors, np.cumsum(counts)[:-1])
 
 
-def _as_they_are(model: LanguageModel, given: list[Any]) -> list[Any]:
+def _as_they_are(model: LanguageModel, given: list[Any], slots: list[int]) -> list[Any]:
     return given
 
 
+def _inputs(sequences: list[list[int]], slots: list[int]) -> list[Input]:
+    from llmrec.language.in_process.model import Input
+
+    return [Input(tokens, slot) for tokens, slot in zip(sequences, slots, strict=True)]
+
+
 def _in_groups(
-    model: LanguageModel, sequences: list[list[int]], act: Callable[[list[list[int]]], Any], branches: int = 1
+    model: LanguageModel, inputs: list[Input], act: Callable[[list[Input]], Any], branches: int = 1
 ) -> list[Any]:
-    """A result for each sequence, in their order, by calls with as many of similar length as memory takes."""
+    """A result for each input, in their order, by calls with as many of similar length as memory takes."""
     from llmrec.language.in_process.model import by_length
 
-    results: list[Any] = [None] * len(sequences)
-    for rows in by_length(sequences, model.rows // branches):
-        for row, result in zip(rows, act([sequences[row] for row in rows]), strict=True):
+    results: list[Any] = [None] * len(inputs)
+    for rows in by_length(inputs, model.rows // branches):
+        for row, result in zip(rows, act([inputs[row] for row in rows]), strict=True):
             results[row] = result
     return results

@@ -13,7 +13,7 @@ from llmrec.errors import EngineError
 if TYPE_CHECKING:
     from llmrec.language.in_process.model import LanguageModel
 
-Run = Callable[["LanguageModel", list[Any]], Sequence[Any]]
+Run = Callable[["LanguageModel", list[Any], list[int]], Sequence[Any]]
 
 
 @dataclass
@@ -21,12 +21,13 @@ class Job:
     """Something to compute for one caller."""
 
     kind: Hashable
-    """Jobs of the same kind and adapter run together."""
+    """Jobs of the same kind run together."""
     adapter: str | None
     prepare: Callable[[LanguageModel], Any]
     """This job's input; what it raises concerns this job alone."""
     run: Run | None
-    """From the inputs of jobs that run together to their results; None for a chat, whose input is a `Chat`."""
+    """From the inputs of jobs that run together, and the slots of their adapters, to their results; None for a chat,
+    whose input is a `Chat`."""
     result: Future[Any] = field(default_factory=Future)
     """Of a chat: only whether it could begin."""
 
@@ -41,6 +42,8 @@ class Chat:
     send: Callable[[str | EngineError | None], None]
     """Called with every piece of text, and once at the end: with None, or with what went wrong."""
     prompt: Sequence[int] = ()
+    slot: int = 0
+    """Where its adapter is; in use while it is being written."""
     left: bool = False
     """Set where nobody waits any more, from any thread."""
     stopped: bool = False

@@ -7,7 +7,8 @@ is computed and stored once however many beams it has, and no cache is ever copi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,10 @@ PREFILL_TOKENS = 16_384
 """Tokens of one forward pass over prompts, padding included."""
 LOGITS = 2**27
 """Logits of one forward pass: half a gigabyte in float32."""
+
+
+Slots = int | Tensor
+"""Where the adapter of all rows is, or (b,) that of each; 0 is the base model."""
 
 
 class LanguageModel:
@@ -48,6 +53,8 @@ class LanguageModel:
         """Draws the tokens of answers with a temperature."""
         self.hidden = torch.finfo(self.dtype).min
         """What a mask adds where a token must not look."""
+        self.slots: Slots = 0
+        """The adapters of the rows of the forward pass that is being made; see `adapters.Adapters`."""
 
     def tokens(self, text: str, special: bool = False) -> list[int]:
         """Token ids of a text; `special`: with what the tokenizer puts around a whole text."""
@@ -105,31 +112,52 @@ class LanguageModel:
                 text = text.replace(token, "")
         return text
 
-    def forward(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: Any) -> Tensor:
+    def forward(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: Any, slots: Slots) -> Tensor:
         """float32 logits (b, n, vocabulary) of tokens (b, n) at positions (b, n); mask: (b, n, cached + n), added."""
+        self.slots = slots
         return self.model(
             input_ids=ids, position_ids=positions, attention_mask=mask[:, None], past_key_values=cache, use_cache=True
         ).logits.float()
 
-    def last_hidden(self, ids: Tensor, cache: Any = None) -> Tensor:
+    def last_hidden(self, ids: Tensor, slots: Slots, cache: Any = None) -> Tensor:
         """(b, n, width) of whole texts, padded at the end: causal attention never sees what comes later."""
+        self.slots = slots
         return self.model.base_model(
             input_ids=ids, past_key_values=cache, use_cache=cache is not None
         ).last_hidden_state
 
-    def encode(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Unit vectors (n, width) of tokenised texts: the mean over their tokens."""
+    def encode(self, texts: Sequence[Input]) -> Tensor:
+        """Unit vectors (n, width) of texts: the mean over their tokens."""
         ids, lengths = self.pad(texts)
         real = torch.arange(ids.shape[1], device=self.device) < lengths[:, None]
-        pooled = (self.last_hidden(ids).float() * real[..., None]).sum(1)  # normalising cancels the mean's divisor
+        hidden = self.last_hidden(ids, self.slots_of(texts)).float()
+        pooled = (hidden * real[..., None]).sum(1)  # normalising cancels the mean's divisor
         return torch.nn.functional.normalize(pooled)
 
-    def pad(self, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    def pad(self, inputs: Sequence[Input]) -> tuple[Tensor, Tensor]:
         """(ids (b, longest), padded at the end; lengths (b,))."""
-        ids = torch.zeros((len(tokens), max(map(len, tokens))), dtype=torch.long)
-        for row, sequence in enumerate(tokens):
-            ids[row, : len(sequence)] = torch.tensor(sequence)
-        return ids.to(self.device), torch.tensor([len(sequence) for sequence in tokens], device=self.device)
+        ids = torch.zeros((len(inputs), max(map(len, inputs))), dtype=torch.long)
+        for row, given in enumerate(inputs):
+            ids[row, : len(given)] = torch.tensor(given.tokens)
+        return ids.to(self.device), torch.tensor([len(given) for given in inputs], device=self.device)
+
+    def slots_of(self, inputs: Sequence[Input]) -> Slots:
+        """Of a batch; one number where all have the same adapter, which computes faster."""
+        slots = [given.slot for given in inputs]
+        return slots[0] if len(set(slots)) == 1 else torch.tensor(slots, device=self.device)
+
+
+@dataclass(frozen=True)
+class Input:
+    """A row of a batch."""
+
+    tokens: Sequence[int]
+    """At least one."""
+    slot: int = 0
+    """Where its adapter is."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
 
 
 class Context:
@@ -139,10 +167,11 @@ class Context:
     each prompt is not read yet: it is the first to be given to `step`, so that nobody needs logits of padded rows.
     """
 
-    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, model: LanguageModel, prompts: Sequence[Input]) -> None:
         from transformers import DynamicCache
 
-        self._model = model
+        self._model, self._prompts = model, list(prompts)
+        self._slots = model.slots_of(prompts)
         self.cache: Any = DynamicCache(config=model.model.config)
         ids, lengths = model.pad(prompts)
         self.positions = lengths - 1
@@ -152,7 +181,7 @@ class Context:
         columns = max(
             1, ids.shape[1] - 1
         )  # at least one, though it be hidden, so that there is a cache to pad and join
-        model.last_hidden(ids[:, :columns], self.cache)
+        model.last_hidden(ids[:, :columns], self._slots, self.cache)
         padding = torch.arange(columns, device=model.device) >= self.positions[:, None]
         self.mask = torch.zeros(padding.shape, dtype=model.dtype, device=model.device)
         self.mask = self.mask.masked_fill(padding, model.hidden)[:, None]
@@ -166,13 +195,16 @@ class Context:
             self.mask = self.mask.gather(1, parents[..., None].expand(-1, -1, self.mask.shape[2]))
         own = torch.full((branches, branches), self._model.hidden, dtype=self.mask.dtype, device=self.mask.device)
         self.mask = torch.cat([self.mask, own.fill_diagonal_(0).expand(rows, -1, -1)], -1)
-        logits = self._model.forward(ids, self.positions[:, None].expand(-1, branches), self.mask, self.cache)
+        positions = self.positions[:, None].expand(-1, branches)
+        logits = self._model.forward(ids, positions, self.mask, self.cache, self._slots)
         self.positions = self.positions + 1
         return logits
 
     def keep(self, rows: Sequence[int]) -> None:
         """Forget all other rows, and the columns that nobody sees any more."""
         chosen = torch.tensor(rows, device=self.mask.device)
+        self._prompts = [self._prompts[row] for row in rows]
+        self._slots = self._model.slots_of(self._prompts)
         self.mask, self.positions = self.mask[chosen], self.positions[chosen]
         columns = (self.mask == 0).any(0).any(0).nonzero()[:, 0]
         self.mask = self.mask[..., columns]
@@ -189,6 +221,8 @@ class Context:
             for layer in context.cache.layers:
                 layer.keys = pad(layer.keys, (0, 0, missing, 0))
                 layer.values = pad(layer.values, (0, 0, missing, 0))
+        self._prompts += other._prompts
+        self._slots = self._model.slots_of(self._prompts)
         self.mask = torch.cat([self.mask, other.mask])
         self.positions = torch.cat([self.positions, other.positions])
         for mine, theirs in zip(self.cache.layers, other.cache.layers, strict=True):
@@ -196,7 +230,7 @@ class Context:
             mine.values = torch.cat([mine.values, theirs.values])
 
 
-def by_length(sequences: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
+def by_length(sequences: Sequence[Sized], rows: int) -> list[list[int]]:
     """Groups of row numbers, of similar length: at most `rows`, and no more padded tokens than one pass reads."""
     groups: list[list[int]] = []
     for row in sorted(range(len(sequences)), key=lambda row: -len(sequences[row])):

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from llmrec.language.in_process.model import PREFILL_TOKENS, Context, LanguageModel
+from llmrec.language.in_process.model import PREFILL_TOKENS, Context, Input, LanguageModel
 
 PACK = 1024
 """Tokens of continuations behind one copy of their prompt."""
 
 Tokens = Sequence[int]
-Pack = tuple[Tokens, Sequence[Tokens]]
+Pack = tuple[Input, Sequence[Tokens]]
 """A prompt and continuations of it."""
 
 
 def score(
-    model: LanguageModel, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
+    model: LanguageModel, prompts: Sequence[Input], continuations: Sequence[Sequence[Tokens]]
 ) -> list[list[float]]:
     """Of each prompt's continuations, none of them empty, summed over their tokens."""
     most = min(PACK, model.rows)
@@ -80,7 +80,7 @@ def _score(model: LanguageModel, packs: Sequence[Pack]) -> list[list[float]]:
     targets: list[int] = []
     owners: list[int] = []
     for row, (prompt, group) in enumerate(packs):
-        ids[row, 0] = prompt[-1]
+        ids[row, 0] = prompt.tokens[-1]
         at = 1
         for number, continuation in enumerate(group):
             size = len(continuation) - 1
@@ -92,13 +92,16 @@ def _score(model: LanguageModel, packs: Sequence[Pack]) -> list[list[float]]:
             targets += continuation
             owners += [number] * (size + 1)
             at += size
-    context = Context(model, [prompt for prompt, _ in packs])
+    prompts = [prompt for prompt, _ in packs]
+    context = Context(model, prompts)
     sees = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == -1)
     hidden = torch.from_numpy(~(sees & np.tri(longest, dtype=bool))).to(model.device)
     own = torch.zeros(hidden.shape, dtype=model.dtype, device=model.device).masked_fill(hidden, model.hidden)
     mask = torch.cat([context.mask.expand(-1, longest, -1), own], -1)
     positions = context.positions[:, None] + torch.from_numpy(offsets).to(model.device)
-    logits = model.forward(torch.from_numpy(ids).to(model.device), positions, mask, context.cache)
+    logits = model.forward(
+        torch.from_numpy(ids).to(model.device), positions, mask, context.cache, model.slots_of(prompts)
+    )
     index = torch.tensor([rows, columns, targets], device=model.device)
     found = logits[index[0], index[1], index[2]] - logits.logsumexp(-1)[index[0], index[1]]
     sums = np.zeros((many, max(len(group) for _, group in packs)))

@@ -1,8 +1,7 @@
 """The one thread in which a model computes: what waits and is of one kind runs as one batch.
 
 A thread of its own, not the bounded pool (`llmrec.pool`): an answer takes seconds, and a few of them would keep every
-turn from the pool's threads. One thread, because a model has one active adapter at a time and PyTorch spreads each
-operation over the cores itself.
+turn from the pool's threads. One thread, because PyTorch spreads each operation over the cores itself.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import os
 import threading
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEPT_ADAPTERS = 16
-"""Adapters that stay loaded."""
+KEPT_ADAPTERS = 64
+"""Adapters that stay loaded, and that jobs of one batch may have."""
 CHATS = 64
 """Chats that are answered at the same time; more wait."""
 _PATIENCE = 10.0
@@ -52,7 +52,7 @@ class Worker:
         self._model: LanguageModel | None = None
         self._adapters: Adapters | None = None
         self._waiting: deque[tuple[Path | None, Chat]] = deque()
-        self._running: dict[Path | None, Chats] = {}
+        self._running: Chats | None = None
 
     def submit(self, job: Job) -> None:
         """Take a job, from an event loop. Jobs of one turn of the loop, as `asyncio.gather` makes them, run together.
@@ -89,11 +89,10 @@ class Worker:
             self.close()  # also where something went wrong that nothing here foresees
             closed = EngineError(f"the engine of {self._target.model} was closed")
             self._end(self._drain(), closed)
-            running = [chat for chats in self._running.values() for chat in chats.chats]
-            for chat in [*running, *(chat for _, chat in self._waiting)]:
+            for chat in [*self._chats(), *(chat for _, chat in self._waiting)]:
                 chat.send(closed)
-            self._model = self._adapters = None
-            self._running, self._waiting = {}, deque()
+            self._model = self._adapters = self._running = None
+            self._waiting = deque()
 
     def _compute(self) -> None:
         import torch
@@ -103,11 +102,12 @@ class Worker:
         torch.set_num_threads(_cores())
         with torch.inference_mode():
             while not self._closed:
-                if not (self._running or self._waiting):
+                if not (self._chats() or self._waiting):
                     self._wake.wait()
                 self._wake.clear()
                 self._take(self._drain())
-                self._admit()
+                if self._waiting:
+                    self._admit(*self._load())
                 self._step()
 
     def _drain(self) -> list[Job]:
@@ -127,67 +127,83 @@ class Worker:
         except Exception as error:
             self._end(jobs, self._mapped(error))
             return
-        groups: defaultdict[tuple[Hashable, Path | None], list[tuple[Job, Any]]] = defaultdict(list)
+        groups: defaultdict[Hashable, list[_Ready]] = defaultdict(list)
         for job in jobs:
             try:
-                kind, given = (job.kind, self._folder(job.adapter)), job.prepare(model)
+                folder, given = self._folder(job.adapter), job.prepare(model)
             except Exception as error:
                 self._end([job], self._mapped(error))
+                continue
+            if job.run is None:
+                self._waiting.append((folder, given))
+                job.result.set_result(None)
             else:
-                groups[kind].append((job, given))
-        for (_, folder), group in groups.items():
-            run = group[0][0].run
-            if run is None:
-                for job, chat in group:
-                    self._waiting.append((folder, chat))
-                    job.result.set_result(None)
-                continue
-            try:
-                adapters.use(folder, self._in_use())
-                results = run(model, [given for _, given in group])
-            except Exception as error:
-                self._end([job for job, _ in group], self._mapped(error))
-                continue
-            for (job, _), result in zip(group, results, strict=True):
-                job.result.set_result(result)
+                groups[job.kind].append(_Ready(job, folder, given))
+        for group in groups.values():
+            for part in _with_few_adapters(group):
+                self._run(model, adapters, part)
 
-    def _admit(self) -> None:
+    def _run(self, model: LanguageModel, adapters: Adapters, group: list[_Ready]) -> None:
+        """One batch of jobs of one kind."""
+        in_use = {chat.slot for chat in self._chats()}
+        for ready in list(group):
+            try:
+                ready.slot = adapters.slot(ready.folder, in_use)
+                in_use.add(ready.slot)
+            except Exception as error:
+                group.remove(ready)
+                self._end([ready.job], self._mapped(error))
+        if not group:
+            return
+        run = group[0].job.run
+        assert run is not None
+        try:
+            results = run(model, [ready.given for ready in group], [ready.slot for ready in group])
+        except Exception as error:
+            self._end([ready.job for ready in group], self._mapped(error))
+            return
+        for ready, result in zip(group, results, strict=True):
+            ready.job.result.set_result(result)
+
+    def _admit(self, model: LanguageModel, adapters: Adapters) -> None:
         """Begin chats that wait, as far as there is room."""
         from llmrec.language.in_process.chats import Chats
 
-        room = CHATS - sum(len(chats.chats) for chats in self._running.values())
-        new: defaultdict[Path | None, list[Chat]] = defaultdict(list)
-        while self._waiting and room > 0:
+        new: list[Chat] = []
+        while self._waiting and len(self._chats()) + len(new) < CHATS:
             folder, chat = self._waiting.popleft()
-            if not chat.left:
-                new[folder].append(chat)
-                room -= 1
-        for folder, chats in new.items():
-            self._with_chats(folder, partial(Chats.join, chats=chats), chats)
+            if chat.left:
+                continue
+            try:
+                chat.slot = adapters.slot(folder, {other.slot for other in (*self._chats(), *new)})
+            except Exception as error:
+                chat.send(self._mapped(error))
+            else:
+                new.append(chat)
+        if new:
+            self._running = self._running or Chats(model)
+            self._with_chats(partial(self._running.join, new), new)
 
     def _step(self) -> None:
         """One more token for every chat."""
-        from llmrec.language.in_process.chats import Chats
+        if self._running is not None:
+            self._with_chats(self._running.step)
 
-        for folder in list(self._running):
-            self._with_chats(folder, Chats.step, self._running[folder].chats)
-
-    def _with_chats(self, folder: Path | None, act: Callable[[Chats], None], chats: Sequence[Chat]) -> None:
-        """Do something to the chats of one adapter; if it fails, they all end."""
-        from llmrec.language.in_process.chats import Chats
-
-        assert self._model is not None and self._adapters is not None
-        running = self._running.setdefault(folder, Chats(self._model))
-        affected = {id(chat): chat for chat in (*running.chats, *chats)}
+    def _with_chats(self, act: Callable[[], None], new: Sequence[Chat] = ()) -> None:
+        """Do something to all chats; if it fails, they all end."""
+        affected = {id(chat): chat for chat in (*self._chats(), *new)}
         try:
-            self._adapters.use(folder, self._in_use())
-            act(running)
+            act()
         except Exception as error:
             for chat in affected.values():
                 chat.send(self._mapped(error))
-            running.chats.clear()
-        if not running.chats:
-            del self._running[folder]
+            self._running = None
+        if not self._chats():
+            self._running = None
+
+    def _chats(self) -> list[Chat]:
+        """That are being answered."""
+        return self._running.chats if self._running is not None else []
 
     def _load(self) -> tuple[LanguageModel, Adapters]:
         if self._model is None or self._adapters is None:
@@ -213,9 +229,6 @@ class Worker:
             raise UnknownAdapter(f"there is no adapter {adapter!r}: llmrec adapters list shows those of the workspace")
         return folder
 
-    def _in_use(self) -> set[Path]:
-        return {folder for folder in self._running if folder is not None}
-
     def _end(self, jobs: Sequence[Job], error: EngineError) -> None:
         for job in jobs:
             job.result.set_exception(error)
@@ -232,6 +245,29 @@ class Worker:
             return EngineUnavailable(f"there is not enough memory for {self._target.model}")
         log.error("the language model %s failed", self._target.model, exc_info=error)
         return EngineError(f"the language model {self._target.model} failed ({type(error).__name__})")
+
+
+@dataclass
+class _Ready:
+    """A job whose input is there."""
+
+    job: Job
+    folder: Path | None
+    given: Any
+    slot: int = 0
+
+
+def _with_few_adapters(group: Sequence[_Ready]) -> Iterator[list[_Ready]]:
+    """Parts in which there are no more adapters than are kept."""
+    part: list[_Ready] = []
+    folders: set[Path | None] = set()
+    for ready in group:
+        if len(folders | {ready.folder}) > KEPT_ADAPTERS:
+            yield part
+            part, folders = [], set()
+        part.append(ready)
+        folders.add(ready.folder)
+    yield part
 
 
 def _cores() -> int:

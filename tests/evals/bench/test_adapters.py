@@ -1,4 +1,4 @@
-"""`bench adapters`: which server each row runs on, and what is counted. The engine is a stand-in."""
+"""`bench adapters`: which server each row runs on, and what is counted. vLLM is a stand-in."""
 
 from __future__ import annotations
 
@@ -69,6 +69,13 @@ def test_rows_and_what_they_ask(engines: list[StandIn], monkeypatch: pytest.Monk
         assert metrics["ratio_to_base"] == pytest.approx(speed / by_name["base"]["tokens_per_second"])
         assert metrics["ratio_to_one"] == pytest.approx(speed / by_name["one-3-slots"]["tokens_per_second"])
     assert "1 slot " in rows[1].protocol and "3 slots " in rows[2].protocol
+
+
+def test_in_process() -> None:
+    bench = AdaptersBench(engine="in-process", distinct=3, stream=5, prompt=5, tokens=4, rounds=1, dtype="float32")
+    rows = {row.name: row.metrics for row in bench.run("")}
+    assert list(rows) == ["base", "one", "3-distinct", "5-stream"]
+    assert rows["one"]["ratio_to_one"] == 1 and {metrics["failed"] for metrics in rows.values()} == {0}
 
 
 def test_adapters_are_their_own_and_the_same_again(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from .conftest import Open
 
 def loaded(engine: TransformersEngine) -> list[Path]:
     assert engine._worker._adapters is not None
-    return list(engine._worker._adapters._loaded)
+    return list(engine._worker._adapters._slots)
 
 
 def copies(tiny: TinyModel, source: Folders, folder: Path, count: int) -> list[str]:
@@ -48,30 +48,26 @@ async def test_as_many_as_are_kept_the_least_used_goes(
     for name in names[3:]:
         await engine.score("a", ["b"], adapter=name)
     assert [folder.name for folder in loaded(engine)] == ["a0", "a3", "a4"]
-    model = engine._worker._model
-    assert model is not None
-    tensors = [name for name, _ in model.model.named_parameters() if ".lora_A." in name]
-    assert len(tensors) == 3 * 4  # of two layers' q and v
+    adapters = engine._worker._adapters
+    assert adapters is not None
+    assert [len(module._down) for module in adapters._modules.values()] == [4] * 4  # of two layers' q and v
     assert await engine.score("a", ["b", "c"]) == base  # to the last bit
 
 
 async def test_ten_thousand_names_take_the_room_of_a_few(
     engine: TransformersEngine, tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each name is a folder of its own to the engine; PEFT's loading is left out after the first, as it is slow."""
+    """Each name is a folder of its own to the engine; the files are read once, as 10,000 times are slow."""
     monkeypatch.setattr(worker, "KEPT_ADAPTERS", 4)
-    await engine.score("a", ["b"], adapter="warm")
+    expected = await engine.score("a", ["b"], adapter="warm")
     adapters = engine._worker._adapters
     assert adapters is not None
-    deleted = []
-    monkeypatch.setattr(adapters._peft, "load_adapter", lambda folder, name, **_: None)
-    monkeypatch.setattr(adapters._peft, "delete_adapter", deleted.append)
-    monkeypatch.setattr(adapters, "_check", lambda folder: None)
-    for number in range(10_000):
-        adapters._make_room([])
-        adapters._load(Path(f"/nowhere/{number}"))
-    assert len(adapters) == 4
-    assert len(deleted) == len(set(deleted)) == 10_001 - 4
+    halves = adapters._read(tiny.adapters["warm"])
+    monkeypatch.setattr(adapters, "_read", lambda folder: halves)
+    slots = {adapters.slot(Path(f"/nowhere/{number}")) for number in range(10_000)}
+    assert len(adapters) == 4 and slots == {1, 2, 3, 4}
+    assert {len(module._down) for module in adapters._modules.values()} <= set(range(5, 9))
+    assert await engine.score("a", ["b"], adapter="warm") == expected
 
 
 async def test_loading_and_dropping_leaves_nothing(
@@ -153,7 +149,7 @@ async def test_what_does_not_fit_is_said_and_changes_nothing(
     (pickled / "adapter_model.safetensors").unlink()
     torch.save({}, pickled / "adapter_model.bin")
     source.folders["gone"] = tmp_path / "gone"
-    broken("pattern", alpha_pattern={"(": 1})  # PEFT itself stumbles over it, in the middle of its work
+    broken("pattern", alpha_pattern={"(": 1})  # no expression
     for first in (True, False):  # before the model has ever been wrapped, and afterwards
         for name in ("wide", "foreign", "prefix", "rank", "modules", "cut", "json", "pickled", "gone", "pattern"):
             with pytest.raises(EngineError, match="adapter"):
@@ -162,6 +158,44 @@ async def test_what_does_not_fit_is_said_and_changes_nothing(
         assert await engine.score("a", ["b", "c"], adapter="warm") != before
         assert await engine.score("a", ["b", "c"]) == before
         assert loaded(engine) == [tiny.adapters["warm"]] or not first
+
+
+async def test_an_adapter_counts_as_peft_says(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path
+) -> None:
+    """Of several ranks and scales, some modules not adapted: as merged by PEFT, alone and beside others in a batch."""
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    odd = LoraConfig(
+        r=4,
+        lora_alpha=6,
+        use_rslora=True,
+        target_modules=r"model\.layers\.\d+\.(self_attn\.[qo]_proj|mlp\.up_proj)",
+        rank_pattern={"o_proj": 16},
+        alpha_pattern={r"layers\.1\.self_attn\.q_proj": 12},
+        task_type="CAUSAL_LM",
+    )
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny.folder, dtype="float32"), odd)
+    torch.manual_seed(1)
+    for name, weight in adapted.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    adapted.save_pretrained(str(tmp_path / "odd"), save_embedding_layers=False)
+    source.folders["odd"] = tmp_path / "odd"
+
+    model = AutoModelForCausalLM.from_pretrained(tiny.folder, dtype="float32")
+    merged = PeftModel.from_pretrained(model, str(tmp_path / "odd")).merge_and_unload()
+    tokens = torch.tensor([tiny.reference.tokens("hello, how are you")])
+    with torch.inference_mode():
+        expected = torch.log_softmax(merged(input_ids=tokens).logits[0], -1)[:-1].gather(1, tokens[0, 1:, None]).sum()
+    prompt, rest = tokens[0, :1].tolist(), tokens[0, 1:].tolist()
+    names = ["warm", "odd", None, "cold", "odd"]
+    alone = [(await engine.score(prompt, [rest], adapter=name))[0] for name in names]
+    together = await asyncio.gather(*(engine.score(prompt, [rest], adapter=name) for name in names))
+    assert alone[1] == pytest.approx(float(expected), abs=2e-3)
+    assert [score for (score,) in together] == pytest.approx(alone, abs=2e-3)
+    assert len({round(score, 2) for score in alone}) == 4
 
 
 async def test_a_source_that_fails_or_refuses_is_an_engine_error(opened: Open) -> None:
