@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,14 +103,17 @@ def train_for_workspace(
         return replace(report, folder=str(folder))
 
 
-def train_policy(path: Path, name: str, lessons: Lessons, progress: Progress = no_progress) -> Path:
+def train_policy(path: Path, name: str, teach: Callable[[], Lessons], progress: Progress = no_progress) -> Path:
     """Let the policy `name` learn, and keep what it has learnt in the workspace at `path`: this folder.
 
-    The workspace is locked only for the moment of keeping. `UserError` for a policy that needs no lessons.
+    `teach` makes the lessons, once it is clear that they are needed; `UserError` where they are not. The workspace is
+    locked only for the moment of keeping.
     """
     policy = plugins.load("llmrec.policies", name)()
     if not isinstance(policy, Learner) or not policy.needs_lessons:
         raise UserError(f"the policy {name} needs no lessons: serve it as it is, llmrec serve --policy {name}")
+
+    lessons = teach()
 
     def keep(context: StepContext) -> None:
         lessons.graph.save(context.folder)

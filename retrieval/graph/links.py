@@ -45,9 +45,7 @@ class Links:
 
     def of_all(self, nodes: NDArray[np.integer]) -> NDArray[np.int32]:
         """The ends of all `nodes`, one after the other."""
-        begins, counts = self.starts[nodes], self.counts(nodes)
-        offsets = np.repeat(begins - (np.cumsum(counts) - counts), counts)
-        return self.ends[offsets + np.arange(counts.sum())]
+        return entries(self.starts, self.ends, nodes)[1]
 
     def counts(self, nodes: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
         """Number of ends of each of `nodes`, of every node without."""
@@ -63,3 +61,16 @@ class Links:
         """The same edges from their ends, of which there are `nodes`."""
         ones = np.ones(self.edges, np.bool_)
         return Links.of_matrix(sparse.csr_matrix((ones, self.ends, self.starts), shape=(len(self), nodes)).T.tocsr())
+
+
+def entries(
+    starts: NDArray[np.integer], ends: NDArray[np.int32], nodes: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """For each edge of each of `nodes`, in order: the place of the node in `nodes`, the end.
+
+    `starts` and `ends` as in `Links`, or as `indptr` and `indices` of a sparse matrix.
+    """
+    begins = starts[nodes].astype(np.int64)
+    counts = starts[nodes + 1] - begins
+    offsets = np.repeat(begins - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    return np.repeat(np.arange(len(nodes)), counts), ends[offsets]

@@ -106,7 +106,7 @@ def policy(
 
     options = ConversationSuite(split="leave-one-out", candidates="unseen", seed=seed)
     with progress() as shown:
-        folder = train_policy(workspace, name, Task(options, str(workspace)).lessons, shown)
+        folder = train_policy(workspace, name, lambda: Task(options, str(workspace)).lessons, shown)
     tell(f"{name} has learnt: {folder}", "bold")
 
 

@@ -9,9 +9,13 @@ best time to stop asking. All nodes of a level are computed together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+
+from llmrec.retrieval.graph.links import Links, entries
 
 _LEAST_SHARE = 1e-4
 """Nodes with less of the probability are not asked further: nobody gets there."""
@@ -29,19 +33,10 @@ class Likely:
     having: NDArray[np.bool_]
     """(r, q): whether it has the attribute of each of q questions."""
 
-    def __post_init__(self) -> None:
-        rows, columns = np.nonzero(self.having)
-        object.__setattr__(self, "_starts", np.searchsorted(rows, np.arange(len(self.weights) + 1)))
-        object.__setattr__(self, "_columns", columns)
-
-    _starts: NDArray[np.int64] = None  # type: ignore[assignment]
-    _columns: NDArray[np.int64] = None  # type: ignore[assignment]
-
-    def entries(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each attribute of each of `rows`: its place in `rows`, its column."""
-        counts = self._starts[rows + 1] - self._starts[rows]
-        offsets = np.repeat(self._starts[rows] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-        return np.repeat(np.arange(len(rows)), counts), self._columns[offsets]
+    @cached_property
+    def answers(self) -> Links:
+        """The questions whose attribute each row has."""
+        return Links.of_matrix(sparse.csr_matrix(self.having))
 
 
 def values(
@@ -120,7 +115,7 @@ def _questions(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The column that halves each node best, and whether it splits it at all."""
     q = likely.having.shape[1]
-    places, columns = likely.entries(rows)
+    places, columns = entries(likely.answers.starts, likely.answers.ends, rows)
     mass = np.bincount(node[places] * q + columns, weights[places], len(total) * q).reshape(len(total), q)
     question = np.abs(mass - total[:, None] / 2).argmin(axis=1)
     yes = mass[np.arange(len(total)), question]

@@ -19,9 +19,9 @@ from llmrec.agents.conversation.belief import NOISE, Belief, top_positions
 from llmrec.agents.conversation.policies.lessons import Ground, Lessons, begin
 from llmrec.agents.conversation.policies.lookahead import Likely, values
 from llmrec.agents.conversation.policies.prior import Prior, PriorKind
-from llmrec.agents.conversation.policies.questions import LEAST_GAIN, gain, incidences
+from llmrec.agents.conversation.policies.questions import LEAST_GAIN, gain, incidences, listing
 from llmrec.agents.conversation.policies.rehearsal import talk
-from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, Recommend, no_progress
+from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, no_progress
 from llmrec.data.catalogue import Catalogue
 from llmrec.retrieval.graph import AttributeGraph
 
@@ -145,7 +145,7 @@ class Planner:
         counting = weights > _SURE * weights.max(initial=0)
         live, weights = live[counting], weights[counting]
         best = top_positions(weights, _SINGLE)
-        recommend = Recommend(tuple(str(name) for name in belief.catalogue.index.ids[live[best[:k]]]))
+        recommend = listing(belief.catalogue, live[best[:k]])
         left = self.config.horizon - 1 - turn
         if left < 1 or len(live) <= k:
             return recommend

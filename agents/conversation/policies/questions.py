@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from llmrec.agents.conversation.belief import items_with, top_positions
 from llmrec.contracts import BeliefView, Recommend
 from llmrec.data.catalogue import Catalogue
+from llmrec.retrieval.graph.links import entries
 
 LEAST_GAIN = 1e-3
 """Bits below which a question is not worth the reading."""
@@ -45,7 +46,12 @@ def recommend(belief: BeliefView, k: int) -> Recommend:
     """The k most probable items."""
     with np.errstate(divide="ignore"):
         best = top_positions(np.log(belief.probabilities), k)
-    return Recommend(tuple(str(item) for item in belief.catalogue.index.ids[best]))
+    return listing(belief.catalogue, best)
+
+
+def listing(catalogue: Catalogue, items: NDArray[np.int64]) -> Recommend:
+    """Show the items at these positions, in this order."""
+    return Recommend(tuple(str(item) for item in catalogue.index.ids[items]))
 
 
 def candidates(belief: BeliefView) -> NDArray[np.int64]:
@@ -59,10 +65,7 @@ def candidates(belief: BeliefView) -> NDArray[np.int64]:
 
 def incidences(catalogue: Catalogue, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """For each attribute of each of `items`: its place in `items`, its column."""
-    starts = catalogue.matrix.indptr[items].astype(np.int64)
-    counts = catalogue.matrix.indptr[items + 1] - starts
-    offsets = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    return np.repeat(np.arange(len(items)), counts), catalogue.matrix.indices[offsets]
+    return entries(catalogue.matrix.indptr, catalogue.matrix.indices, items)
 
 
 def _entropy(p: NDArray[np.floating] | np.float32) -> NDArray[np.floating]:

@@ -19,9 +19,9 @@ from pydantic import Field
 from llmrec.agents.conversation.belief import Belief, top_positions
 from llmrec.agents.conversation.policies.lessons import Ground, Lessons, Person, begin
 from llmrec.agents.conversation.policies.q_network import QLearning, QNetwork, State
-from llmrec.agents.conversation.policies.questions import LEAST_GAIN, candidates, gain, incidences
+from llmrec.agents.conversation.policies.questions import LEAST_GAIN, candidates, gain, incidences, listing
 from llmrec.agents.conversation.policies.rehearsal import LIST
-from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, Recommend, no_progress
+from llmrec.contracts import Action, Ask, BeliefView, Config, Progress, no_progress
 from llmrec.retrieval.graph.factorisation import Factorisation, FactorisationConfig
 
 _STEPS = 15
@@ -157,7 +157,7 @@ class Scpr:
         scores = self._scores(self._embeddings.attributes[self._known(accepted)].sum(axis=0), items)
         with np.errstate(divide="ignore"):
             best = top_positions(np.log(belief.probabilities[items]) + scores, k)
-        return Recommend(tuple(str(item) for item in belief.catalogue.index.ids[items[best]]))
+        return listing(belief.catalogue, items[best])
 
     def _question(self, moment: _Moment, accepted: NDArray[np.int64]) -> Ask | None:
         """The reachable attribute with the largest entropy among candidates, each weighted by sigmoid(s)."""

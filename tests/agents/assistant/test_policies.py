@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -61,7 +62,7 @@ async def test_a_policy_that_has_to_learn_is_told_so_until_it_has(
 
     monkeypatch.setattr(scpr, "ScprConfig", Quick)
     lessons = Task(ConversationSuite(split="leave-one-out", candidates="unseen", lessons=50), str(path)).lessons
-    train_policy(path, "scpr", lessons)
+    train_policy(path, "scpr", lambda: lessons)
     async with await Assistant.open(path, Settings(state=state, policy="scpr")) as assistant:
         turn = await assistant.turn(TurnRequest(text="something bleak by the sea", user="user-0001"))
         assert turn.items
@@ -73,4 +74,4 @@ async def test_a_policy_that_has_to_learn_is_told_so_until_it_has(
 
 def test_a_policy_that_needs_no_lessons_gets_none(demo_workspace: Path) -> None:
     with pytest.raises(UserError, match="planner needs no lessons"):
-        train_policy(demo_workspace, "planner", cast(Lessons, None))
+        train_policy(demo_workspace, "planner", cast(Callable[[], Lessons], None))
