@@ -15,6 +15,7 @@ from llmrec.agents.conversation.understanding.breaker import Breaker
 from llmrec.contracts import Engine, Message
 from llmrec.errors import LlmrecError
 from llmrec.language.engines import open_engine
+from llmrec.language.training.facts import follows_instructions
 from llmrec.settings import Settings
 from llmrec.workspace import Workspace
 
@@ -45,11 +46,11 @@ class Language:
     def of(cls, workspace: Workspace, settings: Settings) -> Self | None:
         """The language model of the settings, else the workspace's own; see `open`."""
         if not settings.llm and (own := own_model(workspace)) is not None:
-            return cls.open(own.uri, workspace.path, settings.llm_timeout, own.name, own.instructed)
+            return cls.open(own.uri, workspace.path, settings.llm_timeout, own.name)
         return cls.open(settings.llm, workspace.path, settings.llm_timeout)
 
     @classmethod
-    def open(cls, uri: str, workspace: Path, timeout: float, name: str = "", instructed: bool = True) -> Self | None:
+    def open(cls, uri: str, workspace: Path, timeout: float, name: str = "") -> Self | None:
         """The language model behind a URI with the adapters of the workspace in this folder; None for "" and "none".
 
         Cheap: what takes long happens at the first call. Raises `UserError` for a URI that cannot be read,
@@ -57,6 +58,7 @@ class Language:
         """
         adapters = AdapterSources(AdapterStore(workspace / "adapters"))
         engine = open_engine(uri, timeout=timeout, adapters=adapters, folder=workspace / FOLDER)
+        instructed = follows_instructions(uri.partition(":")[2].partition("?")[0])
         return cls(engine, adapters, timeout, name, instructed) if engine is not None else None
 
     @property

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmrec.agents.assistant import steps
-from llmrec.language.training.presets import PRESETS
 from llmrec.workspace import Workspace
 
 
@@ -17,8 +16,6 @@ class OwnModel:
     folder: Path
     name: str
     """The preset, or what it was continued from."""
-    instructed: bool
-    """Whether it may know how to follow instructions, having been continued from a model that does."""
     stale: bool
     """Whether the workspace has been built from other data since."""
 
@@ -36,7 +33,6 @@ def own_model(workspace: Workspace) -> OwnModel | None:
     return OwnModel(
         folder=workspace.artefact(steps.LANGUAGE).resolve(),
         name=Path(base).name,
-        instructed=base not in PRESETS,
         stale=settings["dataset"] != fingerprint_of(workspace),
     )
 

@@ -23,7 +23,8 @@ from llmrec.data.facets import derive_facets
 from llmrec.data.read import read_dataset
 from llmrec.errors import UserError
 from llmrec.language.training.base import LoraSettings
-from llmrec.language.training.recipe import FACTS, Report, continue_model, train_from_scratch
+from llmrec.language.training.facts import FACTS
+from llmrec.language.training.recipe import Report, continue_model, train_from_scratch
 from llmrec.workspace import Step, StepContext, Workspace
 from llmrec.workspace.manifest import FILE
 

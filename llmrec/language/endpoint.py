@@ -10,6 +10,7 @@ from typing import Any
 
 from llmrec.contracts import Ending, Message
 from llmrec.errors import EngineError, EngineNonsense, EngineRefused, EngineTimeout, EngineUnavailable
+from llmrec.language.schema import checked
 
 RETRIES = 1
 """How often a call that failed before its first word is tried again; the deadline counts all tries."""
@@ -192,18 +193,3 @@ def _reason(error: Any) -> str:
     body = error.body if isinstance(error.body, Mapping) else {}
     message = body.get("message")
     return message[:200] if isinstance(message, str) else ""
-
-
-def checked(text: str, schema: Mapping[str, Any]) -> str:
-    """The JSON object in an answer, if it satisfies the schema; else `EngineNonsense`."""
-    import jsonschema
-
-    start, end = text.find("{"), text.rfind("}")
-    body = text[start : end + 1] if 0 <= start < end else text
-    try:
-        jsonschema.validate(json.loads(body), dict(schema))
-    except (json.JSONDecodeError, RecursionError):
-        raise EngineNonsense("the language model answered with something that is no JSON") from None
-    except jsonschema.ValidationError as error:
-        raise EngineNonsense(f"the language model's JSON is not what was asked for: {error.message[:200]}") from None
-    return body

@@ -94,13 +94,15 @@ def make_tiny_model(folder: Path, seed: int = 0, width: int = 128) -> TinyModel:
 
 
 def _save_tokenizer(folder: Path, tokens: Sequence[str]) -> None:
-    from tokenizers import Tokenizer, decoders
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
     from transformers import PreTrainedTokenizerFast
 
-    model = BPE(vocab={token: number for number, token in enumerate(tokens)}, merges=[], unk_token=SPECIAL[0])
-    tokenizer = Tokenizer(model)
-    tokenizer.decoder = decoders.Fuse()
+    blanks = {" ": "Ġ", "\n": "Ċ"}  # as byte-level tokenizers write them
+    vocabulary = {blanks.get(token, token): number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=[], unk_token=SPECIAL[0]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token=SPECIAL[0],

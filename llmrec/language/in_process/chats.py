@@ -55,7 +55,10 @@ class Chats:
             self._context = None
 
     def _choose(self, logits: torch.Tensor) -> torch.Tensor:
-        """The next token of each row: the most probable, or one drawn at the row's temperature."""
+        """The next token of each row, of those that its grammar allows: the most probable, or one that is drawn."""
+        for row, chat in enumerate(self.chats):
+            if chat.grammar is not None:
+                logits[row, chat.grammar.forbidden().to(logits.device)] = -torch.inf
         best = logits.argmax(-1)
         temperatures = torch.tensor([chat.temperature for chat in self.chats], device=logits.device)
         warm = (temperatures > 0).nonzero()[:, 0]

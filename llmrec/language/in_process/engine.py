@@ -16,6 +16,7 @@ from llmrec.errors import EngineError, EngineTimeout, NotSupported
 from llmrec.language.in_process.jobs import Chat, Job, Run
 from llmrec.language.in_process.target import Target
 from llmrec.language.in_process.worker import Worker
+from llmrec.language.schema import bounded, checked
 from llmrec.language.trie import TokenTrie
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ class TransformersEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything but answers that follow a schema; adapters where a source of them was given."""
-        return Capabilities(score=True, beam=True, encode=True, adapters=self._adapters is not None)
+        """Everything; adapters where a source of them was given."""
+        able = self._adapters is not None
+        return Capabilities(structured=True, score=True, beam=True, encode=True, adapters=able)
 
     async def chat(
         self,
@@ -61,10 +63,6 @@ class TransformersEngine:
     ) -> AsyncIterator[str]:
         """See `Engine.chat`. Special tokens in the messages are taken out. A caller that stops iterating, or is
         cancelled, frees its place at the next token."""
-        if schema is not None:
-            raise NotSupported(
-                "a transformers: engine cannot follow a schema: use vllm: or openai:, or beam with a trie"
-            )
         if max_tokens < 1:
             raise EngineError(f"an answer of {max_tokens} tokens is none: ask for at least one")
         loop = asyncio.get_running_loop()
@@ -81,10 +79,13 @@ class TransformersEngine:
 
         def prepare(model: LanguageModel) -> Chat:
             chat.prompt = model.chat_prompt(messages)
+            if schema is not None:
+                chat.grammar = model.grammars.of(bounded(schema, max_tokens))
             return chat
 
         try:
             await self._run("chat", adapter, prepare, None, deadline)
+            whole = ""
             while True:
                 # a deadline for each piece, because one around a yield would cancel the caller's own work
                 try:
@@ -92,12 +93,17 @@ class TransformersEngine:
                         piece = await pieces.get()
                 except TimeoutError:
                     raise self._late() from None
-                if piece is None:
-                    yield chat.ending()
-                    break
                 if isinstance(piece, EngineError):
                     raise piece
-                yield piece
+                if piece is None:
+                    if schema is not None:
+                        yield checked(whole, schema)
+                    yield chat.ending()
+                    break
+                if schema is None:
+                    yield piece
+                else:
+                    whole += piece
         finally:
             chat.left = True
 

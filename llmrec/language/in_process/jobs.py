@@ -11,6 +11,7 @@ from llmrec.contracts import Ending
 from llmrec.errors import EngineError
 
 if TYPE_CHECKING:
+    from llmrec.language.in_process.grammar import Grammar
     from llmrec.language.in_process.model import LanguageModel
 
 Run = Callable[["LanguageModel", list[Any], list[int]], Sequence[Any]]
@@ -44,26 +45,31 @@ class Chat:
     prompt: Sequence[int] = ()
     slot: int = 0
     """Where its adapter is; in use while it is being written."""
+    grammar: Grammar | None = None
+    """What it has to be."""
     left: bool = False
     """Set where nobody waits any more, from any thread."""
     stopped: bool = False
-    """Whether the model ended it."""
+    """Whether the model ended it, or its grammar."""
+    ended: int = 0
+    """How many tokens ended it that are no text: 0 or 1."""
     _tokens: list[int] = field(default_factory=list)
     _sent: int = 0
     """How many of the tokens are behind the text that has been sent."""
 
     def take(self, token: int, model: LanguageModel) -> bool:
         """Add a token and send the text that is complete by it; whether the answer goes on."""
-        self.stopped = token in model.stops
-        if not self.stopped:
+        self.ended = int(token in model.stops)
+        if not self.ended:
             self._tokens.append(token)
+        self.stopped = bool(self.ended) or (self.grammar is not None and not self.grammar.take(token))
         last = self.stopped or len(self._tokens) >= min(self.max_tokens, model.context - len(self.prompt))
         self._flush(model, last)
         return not last
 
     def ending(self) -> Ending:
         """How it ended; the token that ends an answer counts."""
-        return Ending("stop" if self.stopped else "length", len(self.prompt), len(self._tokens) + self.stopped)
+        return Ending("stop" if self.stopped else "length", len(self.prompt), len(self._tokens) + self.ended)
 
     def _flush(self, model: LanguageModel, last: bool) -> None:
         """Text is decoded with the tokens before it, because some tokenizers write a token by what it follows."""

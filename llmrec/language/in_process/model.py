@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from llmrec.contracts import Message
 from llmrec.errors import EngineError, EngineRefused
+
+if TYPE_CHECKING:
+    from llmrec.language.in_process.grammar import Grammars
 
 PREFILL_TOKENS = 16_384
 """Tokens of one forward pass over prompts, padding included."""
@@ -55,6 +59,13 @@ class LanguageModel:
         """What a mask adds where a token must not look."""
         self.slots: Slots = 0
         """The adapters of the rows of the forward pass that is being made; see `adapters.Adapters`."""
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        """Of answers that follow a schema."""
+        from llmrec.language.in_process.grammar import Grammars
+
+        return Grammars(self)
 
     def tokens(self, text: str, special: bool = False) -> list[int]:
         """Token ids of a text; `special`: with what the tokenizer puts around a whole text."""

@@ -24,6 +24,7 @@ from llmrec.language.training import checkpoint, curve
 from llmrec.language.training.base import LoraSettings, identity, load_base, load_tokenizer, seeded
 from llmrec.language.training.batches import Batch, Batches, Example, Packed, Padded, packed_once, padded
 from llmrec.language.training.corpus import Corpus, build_corpus
+from llmrec.language.training.facts import FACTS, follows_instructions, read_facts
 from llmrec.language.training.loop import LoopSettings, find_device, train
 from llmrec.language.training.presets import Preset, preset
 from llmrec.language.training.tokenizer import END, TURN_END, encode, train_tokenizer
@@ -32,9 +33,6 @@ from llmrec.workspace.locks import FileLock, HeldError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-FACTS = "training.json"
-"""What was trained and how it went; written last, so that a folder that has it is whole."""
 
 _LENGTH, _BATCH = 512, 4
 _VALIDATION_TOKENS = 8_192
@@ -251,7 +249,7 @@ class _Training:
             "settings": settings.model_dump(mode="json"),
         }
         with _claimed(self.folder):
-            facts = _facts(self.folder)
+            facts = read_facts(self.folder)
             if facts is not None and facts["run"] == run:
                 return Report(**facts["report"] | {"folder": str(self.folder)})
             if facts is not None or (self.folder / "config.json").exists():
@@ -284,7 +282,8 @@ class _Training:
             with saying_disk_full(self.folder, "saving the model"):
                 self._save()
                 curve.draw(done.rows, self.folder)
-                text = json.dumps({"run": run, "report": report.to_json()}, indent=1)
+                facts = {"run": run, "report": report.to_json(), "instructed": follows_instructions(report.base)}
+                text = json.dumps(facts, indent=1)
                 (self.folder / FACTS).write_text(text + "\n", encoding="utf-8")
                 checkpoint.remove(self.folder)
         return report
@@ -301,14 +300,6 @@ class _Training:
             self.tokenizer.save_pretrained(self.folder)
         for weights in self.folder.glob("*.safetensors"):
             weights.chmod(0o644)  # safetensors lets only the owner read
-
-
-def _facts(folder: Path) -> dict[str, Any] | None:
-    """What `training.json` says, None where there is none."""
-    try:
-        return dict(json.loads((folder / FACTS).read_text("utf-8")))
-    except (OSError, ValueError):
-        return None
 
 
 @contextmanager

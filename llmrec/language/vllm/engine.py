@@ -16,11 +16,11 @@ from llmrec.contracts import AdapterSource, Capabilities, Message, Prompt
 from llmrec.errors import EngineError, EngineNonsense, EngineRefused, EngineTimeout, NotSupported, UnknownAdapter
 from llmrec.language.endpoint import Endpoint
 from llmrec.language.engines import key_from_environment
+from llmrec.language.schema import bounded
 from llmrec.language.trie import TokenTrie
 from llmrec.language.vllm import search
 from llmrec.language.vllm.adapters import GRACE, Limits, Shelf, find, shapes_of
 from llmrec.language.vllm.run_folder import RunFolder
-from llmrec.language.vllm.schema import bounded
 from llmrec.language.vllm.server import Server
 from llmrec.language.vllm.target import SERVED_NAME, Attached, Started, installed
 from llmrec.language.vllm.tokens import LocalTokens, RemoteTokens, Tokens

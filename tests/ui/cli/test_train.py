@@ -17,6 +17,7 @@ from llmrec.adapters import AdapterStore
 from llmrec.agents.assistant import Assistant
 from llmrec.agents.assistant.own import own_model
 from llmrec.language.training import presets
+from llmrec.language.training.facts import follows_instructions
 from llmrec.language.training.presets import Preset
 from llmrec.settings import Settings
 from llmrec.turn import TurnRequest
@@ -47,7 +48,7 @@ def test_into_a_folder(llmrec: Llmrec, mini: None, demo_workspace: Path) -> None
     again = llmrec("train", "language", data, "-o", "model")
     assert again.code == 0 and "1,024 tokens" in again.out
     more = llmrec("train", "language", data, "-o", "more", "--base", "model", "--tokens", 128, "--json", "-")
-    assert json.loads(more.out)["base"] == "model"
+    assert json.loads(more.out)["base"] == "model" and not follows_instructions("more")
     adapter = llmrec("train", "language", data, "-o", "adapter", "--base", "model", "--lora", "--tokens", 128)
     assert adapter.code == 0 and Path("adapter/adapter_config.json").exists()
 
@@ -56,7 +57,7 @@ def test_into_a_workspace(llmrec: Llmrec, mini: None, workspace: Path) -> None:
     assert llmrec("train", "language", workspace).code == 0
     with Workspace.open(workspace) as opened:
         own = own_model(opened)
-        assert own is not None and own.name == "nano" and not own.instructed and not own.stale
+        assert own is not None and own.name == "nano" and not own.stale and not follows_instructions(str(own.folder))
         assert opened.has("retrieval/ease") and opened.verify() == []
     assert not (workspace / "training").exists()
     assert llmrec("build", workspace.parent / "none", "-w", workspace).code == 2

@@ -8,11 +8,20 @@ import shutil
 import threading
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 
 from llmrec.contracts import Message
-from llmrec.errors import EngineError, EngineTimeout, EngineUnavailable, NotSupported, UserError
+from llmrec.errors import (
+    EngineError,
+    EngineNonsense,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnavailable,
+    NotSupported,
+    UserError,
+)
 from llmrec.language.in_process import beams, loading, worker
 from llmrec.language.in_process.chats import Chats
 from llmrec.language.in_process.engine import TransformersEngine
@@ -408,3 +417,34 @@ def test_an_engine_that_is_forgotten_ends_its_thread(tiny: TinyModel) -> None:
     del engine
     thread.join(10)
     assert not thread.is_alive()
+
+
+async def test_answers_with_and_without_a_schema_are_written_together(engine: TransformersEngine) -> None:
+    colour = {"enum": ["red", "green", "blue"]}
+    size = {"type": "integer", "minimum": 10, "maximum": 99}
+    schema = {
+        "type": "object",
+        "properties": {"colour": colour, "size": size, "note": {"type": "string"}},
+        "required": ["colour", "size", "note"],
+        "additionalProperties": False,
+    }
+    plain = await chat(engine, max_tokens=30)
+    answers = await asyncio.gather(
+        chat(engine, schema=schema, max_tokens=80),
+        chat(engine, max_tokens=30),
+        chat(engine, schema={"type": "array", "items": colour, "minItems": 2}, max_tokens=80, temperature=2.0),
+        chat(engine, schema=schema, max_tokens=80, adapter="warm"),
+    )
+    first, second, third, fourth = answers
+    jsonschema.validate(json.loads(first), schema)
+    jsonschema.validate(json.loads(fourth), schema)
+    assert second == plain
+    assert len(json.loads(third)) >= 2 and set(json.loads(third)) <= {"red", "green", "blue"}
+
+
+async def test_schemas_that_cannot_be_followed(engine: TransformersEngine) -> None:
+    with pytest.raises(EngineRefused, match="the JSON schema cannot be followed"):
+        await chat(engine, schema={"type": "string", "format": "of-the-moon"})
+    with pytest.raises(EngineNonsense, match="no JSON"):  # it takes more tokens than there are
+        await chat(engine, schema={"type": "array", "items": {"type": "integer"}, "minItems": 30}, max_tokens=8)
+    assert await chat(engine)

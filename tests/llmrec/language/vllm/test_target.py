@@ -9,8 +9,8 @@ import pytest
 
 from llmrec.errors import MissingExtra, UserError
 from llmrec.language.engines import open_engine
+from llmrec.language.schema import bounded
 from llmrec.language.vllm import target
-from llmrec.language.vllm.schema import bounded
 from llmrec.language.vllm.target import Attached, Started
 
 

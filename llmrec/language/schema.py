@@ -1,9 +1,12 @@
-"""JSON schemas that a model can satisfy within its tokens."""
+"""JSON schemas: such that a model can satisfy them within its tokens, and whether an answer does."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from llmrec.errors import EngineNonsense
 
 _DATA = frozenset({"enum", "const", "default", "examples"})
 """Keys whose values are no schemas."""
@@ -31,3 +34,18 @@ def bounded(schema: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
         return changed
 
     return walk(schema)
+
+
+def checked(text: str, schema: Mapping[str, Any]) -> str:
+    """The JSON object in an answer, if it satisfies the schema; else `EngineNonsense`."""
+    import jsonschema
+
+    start, end = text.find("{"), text.rfind("}")
+    body = text[start : end + 1] if 0 <= start < end else text
+    try:
+        jsonschema.validate(json.loads(body), dict(schema))
+    except (json.JSONDecodeError, RecursionError):
+        raise EngineNonsense("the language model answered with something that is no JSON") from None
+    except jsonschema.ValidationError as error:
+        raise EngineNonsense(f"the language model's JSON is not what was asked for: {error.message[:200]}") from None
+    return body
