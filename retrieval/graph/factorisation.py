@@ -32,7 +32,7 @@ class FactorisationConfig(Config):
     """Settings of the factorisation machine."""
 
     dimensions: int = Field(default=64, ge=1)
-    epochs: int = Field(default=20, ge=1)
+    epochs: int = Field(default=60, ge=1)
     batch: int = Field(default=1024, ge=1)
     learning_rate: float = Field(default=0.005, gt=0)
     penalty: float = Field(default=1e-3, ge=0)

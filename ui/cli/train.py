@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from llmrec.contracts import Progress
     from llmrec.language.training.recipe import Report
 
+_LESSONS = 10_000
+"""People whom a policy practises with, at most."""
+
 train = typer.Typer(help="Train models of a workspace's own.", no_args_is_help=True)
 
 
@@ -104,7 +107,7 @@ def policy(
     from llmrec.agents.assistant.training import train_policy
     from llmrec.evals.suites.conversation import ConversationSuite, Task
 
-    options = ConversationSuite(split="leave-one-out", candidates="unseen", seed=seed)
+    options = ConversationSuite(split="leave-one-out", candidates="unseen", lessons=_LESSONS, seed=seed)
     with progress() as shown:
         folder = train_policy(workspace, name, lambda: Task(options, str(workspace)).lessons, shown)
     tell(f"{name} has learnt: {folder}", "bold")

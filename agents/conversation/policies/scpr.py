@@ -42,7 +42,7 @@ class ScprConfig(Config):
     """Settings of SCPR."""
 
     embeddings: FactorisationConfig = FactorisationConfig()
-    episodes: int = Field(default=5000, ge=1)
+    episodes: int = Field(default=10_000, ge=1)
     """Conversations that the Q-network learns from, with the same people again and again."""
     seed: int = 0
 
@@ -71,6 +71,7 @@ class Scpr:
         for episode in range(config.episodes):
             if episode % 50 == 0:
                 progress("conversations", episode, config.episodes)
+                learning.slow_down(episode / config.episodes)
             exploring = last + (first - last) * np.exp(-_FALL * episode / config.episodes)
             person = lessons.people[int(rng.integers(len(lessons.people)))]
             self._episode(person, begin(self, lessons, person), lessons.actions, learning, exploring, rng)
@@ -98,11 +99,12 @@ class Scpr:
                 reward = _ACCEPTED if found else _TURNED_DOWN
                 belief = belief.turn_down(decision.items)
             over = found or action == actions
-            before, moment = moment, self._moment(belief)
             taken = _ASK if isinstance(decision, Ask) else _RECOMMEND
-            learning.saw(before.state, taken, reward if found or not over else _IN_VAIN, None if over else moment.state)
             if over:
+                learning.saw(moment.state, taken, reward if found else _IN_VAIN, None)
                 return
+            before, moment = moment, self._moment(belief)
+            learning.saw(before.state, taken, reward, moment.state)
 
     def begin(self, user: str | None) -> Belief:
         """See `lessons.Learner`: u.v is the log-prior of item v."""
