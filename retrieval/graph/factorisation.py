@@ -11,17 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.numpy import load_file, save_file
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import embedding_bag, logsigmoid
 
 from llmrec.contracts import Config, Progress, no_progress
 from llmrec.retrieval.graph.graph import AttributeGraph
+from llmrec.retrieval.graph.links import entries
 
 _FILE = "embeddings.safetensors"
 _TRIES = 16
@@ -57,15 +58,19 @@ class Factorisation:
             torch.manual_seed(config.seed)
             user_table = _table(len(graph.users), config.dimensions)
             item_table = _table(len(graph.items), config.dimensions)
-            attribute_table = _table(len(graph.attributes) + 1, config.dimensions, padding=len(graph.attributes))
+            attribute_table = _table(len(graph.attributes), config.dimensions)
         tables = [user_table, item_table, attribute_table]
         optimizer = torch.optim.Adam([table.weight for table in tables], config.learning_rate)
         examples = _Examples(graph, config.batch, config.seed)
         for epoch in range(config.epochs):
             progress("embeddings", epoch, config.epochs)
             for batch in examples.epoch():
-                accepted = attribute_table(batch.accepted)
-                wish = user_table(batch.user) + accepted.sum(1)
+                attributes = attribute_table.weight
+                squares = (attributes**2).sum(1, keepdim=True)
+                accepted, accepted_squares = (
+                    embedding_bag(batch.accepted, table, batch.starts, mode="sum") for table in (attributes, squares)
+                )
+                wish = user_table(batch.user) + accepted
                 item = item_table(batch.item)
 
                 def beats(good: torch.Tensor, bad: torch.Tensor, wish: torch.Tensor = wish) -> torch.Tensor:
@@ -74,12 +79,11 @@ class Factorisation:
                 gains = beats(item, item_table(batch.unchosen))
                 gains = gains + batch.has_rival * beats(item, item_table(batch.rival))
                 gains = gains + batch.has_other * beats(attribute_table(batch.other), attribute_table(batch.foreign))
-                lengths = (wish**2).sum(1) + (item**2).sum(1) + (accepted**2).sum((1, 2))
+                lengths = (wish**2).sum(1) + (item**2).sum(1) + accepted_squares[:, 0]
                 optimizer.zero_grad()
                 (config.penalty * lengths - gains).mean().backward()
                 optimizer.step()
-        self.users, self.items, attributes = (table.weight.detach().numpy() for table in tables)
-        self.attributes = attributes[:-1]
+        self.users, self.items, self.attributes = (table.weight.detach().numpy() for table in tables)
         return self
 
     def wish(self, user: int, accepted: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -104,11 +108,12 @@ class Factorisation:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Numbers of nodes, all (b,) but `accepted` (b, a), which is padded with the number of attributes."""
+    """Numbers of nodes, all (b,) but `accepted`: those of all rows one after the other, which begin at `starts`."""
 
     user: torch.Tensor
     item: torch.Tensor
     accepted: torch.Tensor
+    starts: torch.Tensor
     unchosen: torch.Tensor
     """An item that the user has not chosen."""
     rival: torch.Tensor
@@ -119,6 +124,13 @@ class _Batch:
     has_other: torch.Tensor
     foreign: torch.Tensor
     """An attribute that the item does not have."""
+
+
+class _Accepted(NamedTuple):
+    """Attributes of all rows one after the other; where each row begins. No row is empty."""
+
+    attributes: NDArray[np.int64]
+    starts: NDArray[np.int64]
 
 
 class _Examples:
@@ -140,44 +152,43 @@ class _Examples:
             yield self._batch(order[start : start + self._size])
 
     def _batch(self, rows: NDArray[np.int64]) -> _Batch:
-        rng, belong, none = self._rng, self._graph.belong, len(self._graph.attributes)
+        rng = self._rng
         users, items = self._users[rows], self._items[rows]
-        counts = belong.counts(items)
-        columns = np.arange(counts.max())
-        there = columns < counts[:, None]
-        has = np.full(there.shape, none, np.int64)
-        has[there] = belong.of_all(items)
+        places, has = entries(self._graph.belong.starts, self._graph.belong.ends, items)
+        starts = np.searchsorted(places, np.arange(len(items)))
 
         # A random share of the attributes is accepted, at least one of them.
-        luck = np.where(there, rng.random(there.shape), 2)
-        said = luck <= np.maximum(rng.random(len(rows)), luck.min(axis=1))[:, None]
-        unsaid = there & ~said
-        last = np.where(unsaid, luck, -1).argmax(axis=1)
-        foreign = rng.integers(none, size=len(rows))
-        has_other = unsaid.any(axis=1) & ~(has == foreign[:, None]).any(axis=1)
+        luck = rng.random(len(has))
+        by_luck = np.lexsort((luck, places))
+        first, last = by_luck[starts], by_luck[np.append(starts[1:], len(has)) - 1]
+        share = np.maximum(rng.random(len(items)), luck[first])
+        said = luck <= share[places]
+        accepted = _Accepted(has[said].astype(np.int64), np.searchsorted(places[said], np.arange(len(items))))
+        foreign = rng.integers(len(self._graph.attributes), size=len(items))
+        has_other = (luck[last] > share) & ~np.logical_or.reduceat(has == foreign[places], starts)
 
-        rival, has_rival = self._rivals(users, items, np.where(said, has, none))
-        unchosen = rng.integers(len(self._graph.items), size=len(rows))
+        rival, has_rival = self._rivals(users, items, places[said], accepted)
+        unchosen = rng.integers(len(self._graph.items), size=len(items))
         again = self._has_chosen(users, unchosen)  # once is enough: hardly anybody has chosen much of a catalogue
         unchosen[again] = rng.integers(len(self._graph.items), size=int(again.sum()))
-        arrays = (users, items, np.where(said, has, none), unchosen, rival)
-        others = (has_rival.astype(np.float32), has[np.arange(len(rows)), last], has_other.astype(np.float32), foreign)
+        arrays = (users, items, accepted.attributes, accepted.starts, unchosen, rival)
+        others = (has_rival.astype(np.float32), has[last].astype(np.int64), has_other.astype(np.float32), foreign)
         return _Batch(*map(torch.from_numpy, (*arrays, *others)))
 
     def _rivals(
-        self, users: NDArray[np.int64], items: NDArray[np.int64], accepted: NDArray[np.int64]
+        self, users: NDArray[np.int64], items: NDArray[np.int64], places: NDArray[np.int64], accepted: _Accepted
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """For each row a random item that has all accepted attributes and was not chosen; whether one was found."""
-        padding = accepted == len(self._graph.attributes)
-        carriers = np.where(padding, np.iinfo(np.int64).max, self._carried[np.where(padding, 0, accepted)])
-        rows = np.arange(len(users))
-        rarest = accepted[rows, carriers.argmin(axis=1)]
-        starts, counts = self._graph.carriers.starts[rarest], self._carried[rarest]
+        """For each row a random item that has all accepted attributes and was not chosen; whether one was found.
+        `places`: the row of each accepted attribute."""
+        by_carriers = np.lexsort((self._carried[accepted.attributes], places))
+        rarest = accepted.attributes[by_carriers[accepted.starts]]
+        firsts, counts = self._graph.carriers.starts[rarest], self._carried[rarest]
         result, found = items.copy(), np.zeros(len(users), bool)
         for _ in range(_TRIES):
-            drawn = self._graph.carriers.ends[starts + (self._rng.random(len(users)) * counts).astype(np.int64)]
+            drawn = self._graph.carriers.ends[firsts + (self._rng.random(len(users)) * counts).astype(np.int64)]
             drawn = drawn.astype(np.int64)
-            fits = (padding | self._has(drawn[:, None], accepted)).all(axis=1) & ~self._has_chosen(users, drawn)
+            has_all = np.logical_and.reduceat(self._has(drawn[places], accepted.attributes), accepted.starts)
+            fits = has_all & ~self._has_chosen(users, drawn)
             result[fits & ~found] = drawn[fits & ~found]
             found |= fits
         return result, found
@@ -196,8 +207,8 @@ def _among(known: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.bool
     return found
 
 
-def _table(rows: int, dimensions: int, padding: int | None = None) -> torch.nn.Embedding:
-    table = torch.nn.Embedding(rows, dimensions, padding_idx=padding)
+def _table(rows: int, dimensions: int) -> torch.nn.Embedding:
+    table = torch.nn.Embedding(rows, dimensions)
     with torch.no_grad():
         table.weight.mul_(0.1)
     return table

@@ -60,10 +60,11 @@ def test_examples_are_what_they_say(graph: AttributeGraph) -> None:
     examples = _Examples(graph, 64, 0)
     seen = 0
     for batch in examples.epoch():
+        ends = [*batch.starts[1:].tolist(), len(batch.accepted)]
         for row in range(len(batch.user)):
             user, item = int(batch.user[row]), int(batch.item[row])
             own, has = graph.interact.of(user), set(graph.belong.of(item).tolist())
-            accepted = set(batch.accepted[row].tolist()) - {len(graph.attributes)}
+            accepted = set(batch.accepted[batch.starts[row] : ends[row]].tolist())
             assert item in own and accepted and accepted <= has
             if batch.has_rival[row]:
                 rival = int(batch.rival[row])
