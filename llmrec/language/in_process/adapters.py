@@ -18,11 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
+from transformers.pytorch_utils import Conv1D
 
 from llmrec.errors import UnknownAdapter
 from llmrec.language.in_process.model import LanguageModel
 
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+MOST_RANK = 64
+"""Every slot has room for the largest rank that was there."""
 _PREFIX = "base_model.model."
 _NONE = torch.empty(0, 0)
 
@@ -93,13 +96,14 @@ class Adapters:
             fits = bool(tensors) and (not trained or Path(trained).name == Path(self._model.name).name)
             names = {name.removeprefix(_PREFIX).removesuffix(_DOWN).removesuffix(_UP) for name in tensors}
             fits = fits and len(tensors) == 2 * len(names) and _are_targets(names, config["target_modules"])
-            halves = {}
+            halves, largest = {}, 0
             for name in names if fits else ():
                 down, up = tensors[_PREFIX + name + _DOWN], tensors[_PREFIX + name + _UP]
-                rank = scales.rank(name)
-                fits = fits and self._shape(name) == (up.shape[0], down.shape[1])
-                fits = fits and down.shape == (rank, down.shape[1]) and up.shape == (up.shape[0], rank)
-                halves[name] = down, scales.of_module(name) * up.float()
+                (rank, columns), (rows, inner) = down.shape, up.shape
+                fits = fits and rank == inner and rank in scales.ranks and self._shape(name) == (rows, columns)
+                fits = fits and all(half.is_floating_point() and bool(half.isfinite().all()) for half in (down, up))
+                largest = max(largest, rank)
+                halves[name] = down, scales.of_module(name, rank) * up.float()
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, re.error):
             fits = False
         if not fits:
@@ -107,16 +111,21 @@ class Adapters:
                 f"the adapter in {folder} does not fit the model {self._model.name}: it was trained on "
                 f"{trained or 'another model'}, or is damaged"
             )
+        if largest > MOST_RANK:
+            raise UnknownAdapter(
+                f"the adapter in {folder} has rank {largest}, more than {MOST_RANK}: serve it with vllm:"
+            )
         return halves
 
     def _shape(self, name: str) -> tuple[int, int]:
         """(out, in) of the base model's module of this name, whether it is adapted by now or not."""
         here = name in self._modules
         module: Any = self._modules[name].base_layer if here else self._model.model.get_submodule(name)
+        if isinstance(module, Conv1D):
+            return module.nf, module.nx
         if isinstance(module, torch.nn.Linear):
             return module.out_features, module.in_features
-        rows, columns = module.weight.shape  # transformers' Conv1D, which is the other way round
-        return int(columns), int(rows)
+        raise ValueError(name)
 
 
 class _Adapted(torch.nn.Module):
@@ -159,38 +168,32 @@ class _Adapted(torch.nn.Module):
 
 @dataclass(frozen=True)
 class _Scales:
-    """What PEFT multiplies B A with, and how large it is, module by module."""
+    """What PEFT multiplies B A with, module by module."""
 
-    r: int
+    ranks: frozenset[int]
     alpha: float
-    ranks: Mapping[str, int]
     alphas: Mapping[str, float]
     root: bool
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> _Scales:
-        ranks, alphas = config.get("rank_pattern") or {}, config.get("alpha_pattern") or {}
-        for pattern in (*ranks, *alphas):
-            re.compile(pattern)
-        return cls(config["r"], config.get("lora_alpha", 8), ranks, alphas, bool(config.get("use_rslora")))
+        """`ValueError` and more for a config that is not as PEFT writes it."""
+        alphas = dict(config.get("alpha_pattern") or {})
+        for pattern in alphas:
+            # It comes from a file, and a wild one could keep the model's only thread for ever.
+            if len(re.findall(r"[*+{]", pattern)) > 2 or re.search(r"\)[*+?{]", pattern):
+                raise ValueError(pattern)
+        ranks = frozenset({config["r"], *(config.get("rank_pattern") or {}).values()})
+        return cls(ranks, config.get("lora_alpha", 8), alphas, bool(config.get("use_rslora")))
 
-    def rank(self, module: str) -> int:
-        rank: int = _matching(self.ranks, module, self.r)
-        return rank
-
-    def of_module(self, module: str) -> float:
-        rank = self.rank(module)
-        alpha: float = _matching(self.alphas, module, self.alpha)
-        return alpha / (rank**0.5 if self.root else rank)
+    def of_module(self, name: str, rank: int) -> float:
+        """Patterns are the end of a module's name, or a regular expression for it."""
+        fitting = (alpha for key, alpha in self.alphas.items() if re.match(rf"(.*\.)?({key})$", name))
+        return float(next(fitting, self.alpha)) / (rank**0.5 if self.root else rank)
 
 
 def _are_targets(modules: Collection[str], targets: str | Sequence[str]) -> bool:
-    """Whether the config tells of these modules: by the ends of their names, or in one expression."""
-    if isinstance(targets, str):
-        return targets == "all-linear" or all(re.fullmatch(targets, module) for module in modules)
-    return all(f".{module}".endswith(tuple(f".{target}" for target in targets)) for module in modules)
-
-
-def _matching(patterns: Mapping[str, Any], module: str, otherwise: Any) -> Any:
-    """PEFT's patterns are the end of a module's name, or a regular expression for it."""
-    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module)), otherwise)
+    """Whether the config tells of these modules by the ends of their names; an expression may tell of any."""
+    return isinstance(targets, str) or all(
+        f".{module}".endswith(tuple(f".{target}" for target in targets)) for module in modules
+    )

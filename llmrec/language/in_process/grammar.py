@@ -40,10 +40,14 @@ class Grammars:
 
     def of(self, schema: Mapping[str, Any]) -> Grammar:
         """At the beginning of an answer; `EngineRefused` for a schema that cannot be followed."""
-        compiled = LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=_STYLE)
-        matcher = LLMatcher(self._tokenizer, compiled)
-        if matcher.is_error():
-            reason = matcher.get_error().splitlines()[0][:200]
+        try:
+            compiled = LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=_STYLE)
+            matcher = LLMatcher(self._tokenizer, compiled)
+            reason = matcher.get_error() if matcher.is_error() else ""
+        except (ValueError, RecursionError) as error:
+            reason = str(error)
+        if reason:
+            reason = reason.splitlines()[0][:200]
             raise EngineRefused(f"the JSON schema cannot be followed by {self._model.name}: {reason}", reason=reason)
         return Grammar(matcher, self._model.vocabulary)
 
@@ -61,6 +65,6 @@ class Grammar:
         return torch.from_numpy(allowed == 0)
 
     def take(self, token: int) -> bool:
-        """Add a token that was not forbidden; whether the answer can go on."""
+        """Add a token that was not forbidden; whether the answer can go on, which it cannot after a failure either."""
         self._matcher.consume_token(token)
         return not self._matcher.is_stopped()

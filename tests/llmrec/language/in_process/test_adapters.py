@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from llmrec.errors import EngineError, NotSupported, UnknownAdapter, UserError
 from llmrec.language.in_process import worker
@@ -150,8 +151,22 @@ async def test_what_does_not_fit_is_said_and_changes_nothing(
     torch.save({}, pickled / "adapter_model.bin")
     source.folders["gone"] = tmp_path / "gone"
     broken("pattern", alpha_pattern={"(": 1})  # no expression
+    broken("endless", alpha_pattern={"(a+)+b": 1})
+    tensors = load_file(tiny.adapters["warm"] / "adapter_model.safetensors")
+    save_file({name: half / 0 for name, half in tensors.items()}, broken("infinite") / "adapter_model.safetensors")
+    whole = {name: (9 * half).to(torch.int8) for name, half in tensors.items()}
+    save_file(whole, broken("whole") / "adapter_model.safetensors")
+    embedding = {
+        "base_model.model.model.embed_tokens.lora_A.weight": torch.ones(8, 99),
+        "base_model.model.model.embed_tokens.lora_B.weight": torch.ones(128, 8),
+    }
+    save_file(embedding, broken("embedding", target_modules=["embed_tokens"]) / "adapter_model.safetensors")
+    wide_rank = {name: half.repeat(10, 1) if "lora_A" in name else half.repeat(1, 10) for name, half in tensors.items()}
+    save_file(wide_rank, broken("high", r=80) / "adapter_model.safetensors")
+    names = [name for name in source.folders if name not in ("warm", "cold")]
+    assert len(names) == 15
     for first in (True, False):  # before the model has ever been wrapped, and afterwards
-        for name in ("wide", "foreign", "prefix", "rank", "modules", "cut", "json", "pickled", "gone", "pattern"):
+        for name in names:
             with pytest.raises(EngineError, match="adapter"):
                 await engine.score("a", ["b"], adapter=name)
             assert await engine.score("a", ["b", "c"]) == before

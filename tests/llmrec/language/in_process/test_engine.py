@@ -445,6 +445,11 @@ async def test_answers_with_and_without_a_schema_are_written_together(engine: Tr
 async def test_schemas_that_cannot_be_followed(engine: TransformersEngine) -> None:
     with pytest.raises(EngineRefused, match="the JSON schema cannot be followed"):
         await chat(engine, schema={"type": "string", "format": "of-the-moon"})
+    deep: dict[str, object] = {"type": "string"}
+    for _ in range(200):
+        deep = {"type": "object", "properties": {"a": deep}, "required": ["a"]}
+    with pytest.raises(EngineRefused, match="recursion"):
+        await chat(engine, schema=deep)
     with pytest.raises(EngineNonsense, match="no JSON"):  # it takes more tokens than there are
         await chat(engine, schema={"type": "array", "items": {"type": "integer"}, "minItems": 30}, max_tokens=8)
     assert await chat(engine)
