@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llmrec.errors import EngineNonsense
+from llmrec.errors import EngineNonsense, EngineRefused
 
 _DATA = frozenset({"enum", "const", "default", "examples"})
 """Keys whose values are no schemas."""
@@ -37,15 +37,25 @@ def bounded(schema: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
 
 
 def checked(text: str, schema: Mapping[str, Any]) -> str:
-    """The JSON object in an answer, if it satisfies the schema; else `EngineNonsense`."""
+    """The JSON of an answer, or else the JSON object in it, if it satisfies the schema; `EngineNonsense` if not."""
     import jsonschema
+    import referencing.exceptions
 
-    start, end = text.find("{"), text.rfind("}")
-    body = text[start : end + 1] if 0 <= start < end else text
+    body = text if _is_json(text) else text[text.find("{") : text.rfind("}") + 1]
     try:
         jsonschema.validate(json.loads(body), dict(schema))
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise EngineNonsense("the language model answered with something that is no JSON") from None
     except jsonschema.ValidationError as error:
         raise EngineNonsense(f"the language model's JSON is not what was asked for: {error.message[:200]}") from None
+    except (jsonschema.SchemaError, referencing.exceptions.Unresolvable) as error:
+        raise EngineRefused(f"the JSON schema is not valid: {str(error)[:200]}") from None
     return body
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

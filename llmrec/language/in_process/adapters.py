@@ -26,18 +26,24 @@ from llmrec.language.in_process.model import LanguageModel
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
 MOST_RANK = 64
 """Every slot has room for the largest rank that was there."""
+_DTYPES = {torch.float32, torch.float16, torch.bfloat16}
+_PLAIN = re.compile(r"[A-Za-z0-9_.]+")
 _PREFIX = "base_model.model."
-_NONE = torch.empty(0, 0)
 
 
 class Adapters:
-    """At most `keep` adapters, the least recently used goes first. A folder is a version: its content never changes."""
+    """At most `keep` adapters, and all that are in use; the least recently used goes first.
+
+    A folder is a version: its content never changes.
+    """
 
     def __init__(self, model: LanguageModel, keep: int) -> None:
         self._model, self._keep = model, keep
         self._slots: OrderedDict[Path, int] = OrderedDict()
         self._free: list[int] = []
         self._modules: dict[str, _Adapted] = {}
+        self._shapes = {name: shape for name, module in model.model.named_modules() if (shape := _shape(module))}
+        """(out, in) of what can be adapted."""
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -52,14 +58,26 @@ class Adapters:
         if folder not in self._slots:
             halves = self._read(folder)
             self._make_room(in_use)
-            self._slots[folder] = slot = self._free.pop() if self._free else len(self._slots) + 1
-            for name in halves:
-                self._adapt(name)
-            for name, module in self._modules.items():  # all of them, as rows may have any slot
-                down, up = halves.get(name, (_NONE, _NONE))
-                module.put(slot, down, up, 1 + len(self._slots) + len(self._free))
+            slot = self._free.pop() if self._free else 1 + len(self._slots)
+            try:
+                self._fill(slot, halves)
+            except BaseException:  # no memory, say
+                self._free.append(slot)
+                raise
+            self._slots[folder] = slot
         self._slots.move_to_end(folder)
         return self._slots[folder]
+
+    def _fill(self, slot: int, halves: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        for name in halves:
+            self._adapt(name)
+        for name, module in self._modules.items():  # all of them, as rows may have any slot
+            rank = len(halves[name][0]) if name in halves else 0
+            module.reserve(max([slot, *self._slots.values(), *self._free]) + 1, rank)
+        for module in self._modules.values():
+            module.clear(slot)
+        for name, (down, up) in halves.items():
+            self._modules[name].put(slot, down, up)
 
     def _make_room(self, in_use: Collection[int]) -> None:
         for folder, slot in list(self._slots.items()):
@@ -68,13 +86,11 @@ class Adapters:
             if slot not in in_use:
                 del self._slots[folder]
                 self._free.append(slot)
-                for module in self._modules.values():
-                    module.clear(slot)
 
     def _adapt(self, name: str) -> None:
         if name not in self._modules:
             module = self._model.model.get_submodule(name)
-            self._modules[name] = _Adapted(module, self._model, *self._shape(name))
+            self._modules[name] = _Adapted(module, self._model, *self._shapes[name])
             self._model.model.set_submodule(name, self._modules[name])
 
     def _read(self, folder: Path) -> dict[str, tuple[Tensor, Tensor]]:
@@ -100,11 +116,14 @@ class Adapters:
             for name in names if fits else ():
                 down, up = tensors[_PREFIX + name + _DOWN], tensors[_PREFIX + name + _UP]
                 (rank, columns), (rows, inner) = down.shape, up.shape
-                fits = fits and rank == inner and rank in scales.ranks and self._shape(name) == (rows, columns)
-                fits = fits and all(half.is_floating_point() and bool(half.isfinite().all()) for half in (down, up))
+                fits = fits and rank == inner and rank in scales.ranks and self._shapes[name] == (rows, columns)
+                fits = fits and {down.dtype, up.dtype} <= _DTYPES
                 largest = max(largest, rank)
-                halves[name] = down, scales.of_module(name, rank) * up.float()
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, re.error):
+                if fits:
+                    up = scales.of_module(name, rank) * up.float()
+                    halves[name] = down.to(self._model.dtype), up.to(self._model.dtype)
+                    fits = all(bool(half.isfinite().all()) for half in halves[name])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             fits = False
         if not fits:
             raise UnknownAdapter(
@@ -117,15 +136,11 @@ class Adapters:
             )
         return halves
 
-    def _shape(self, name: str) -> tuple[int, int]:
-        """(out, in) of the base model's module of this name, whether it is adapted by now or not."""
-        here = name in self._modules
-        module: Any = self._modules[name].base_layer if here else self._model.model.get_submodule(name)
-        if isinstance(module, Conv1D):
-            return module.nf, module.nx
-        if isinstance(module, torch.nn.Linear):
-            return module.out_features, module.in_features
-        raise ValueError(name)
+
+def _shape(module: Any) -> tuple[int, int] | None:
+    if isinstance(module, Conv1D):
+        return module.nf, module.nx
+    return (module.out_features, module.in_features) if isinstance(module, torch.nn.Linear) else None
 
 
 class _Adapted(torch.nn.Module):
@@ -141,22 +156,27 @@ class _Adapted(torch.nn.Module):
         """(b, n, out) of x (b, n, in)."""
         y: Tensor = self.base_layer(x)
         slots = self._model.slots
+        if not len(self._down):  # there was no memory for the adapter that it was made for
+            return y
         if isinstance(slots, int):
             return y + linear(linear(x, self._down[slots]), self._up[slots]) if slots else y
-        return y + x @ self._down[slots].mT @ self._up[slots].mT
+        rows = x.reshape(len(slots), -1, x.shape[-1])  # some models flatten a batch before their feed-forward part
+        return y + (rows @ self._down[slots].mT @ self._up[slots].mT).reshape(y.shape)
 
-    def put(self, slot: int, down: Tensor, up: Tensor, slots: int) -> None:
-        """Fill a slot that is clear, one of so many; halves of rank 0 leave it as it is."""
-        rank = len(down)
-        if slots > len(self._down) or rank > self._down.shape[1]:
-            slots, ranks = max(slots, 2 * len(self._down)), max(rank, self._down.shape[1])
-            old_down, old_up = self._down, self._up
-            self._down = self._zeros(slots, ranks, old_down.shape[2])
-            self._up = self._zeros(slots, old_up.shape[1], ranks)
-            self._down[: len(old_down), : old_down.shape[1]] = old_down
-            self._up[: len(old_up), :, : old_up.shape[2]] = old_up
-        if rank:
-            self._down[slot, :rank], self._up[slot, :, :rank] = down, up
+    def reserve(self, slots: int, rank: int) -> None:
+        """Room for so many slots, and for this rank in all of them."""
+        old_down, old_up = self._down, self._up
+        have, ranks = old_down.shape[:2]
+        if slots > have or rank > ranks:
+            slots, ranks = max(slots, 2 * have) if slots > have else have, max(rank, ranks)
+            down, up = self._zeros(slots, ranks, old_down.shape[2]), self._zeros(slots, old_up.shape[1], ranks)
+            down[:have, : old_down.shape[1]] = old_down
+            up[:have, :, : old_up.shape[2]] = old_up
+            self._down, self._up = down, up
+
+    def put(self, slot: int, down: Tensor, up: Tensor) -> None:
+        """Fill a slot that is clear, and for which there is room."""
+        self._down[slot, : len(down)], self._up[slot, :, : len(down)] = down, up
 
     def clear(self, slot: int) -> None:
         """Make a slot add nothing."""
@@ -179,16 +199,14 @@ class _Scales:
     def of(cls, config: Mapping[str, Any]) -> _Scales:
         """`ValueError` and more for a config that is not as PEFT writes it."""
         alphas = dict(config.get("alpha_pattern") or {})
-        for pattern in alphas:
-            # It comes from a file, and a wild one could keep the model's only thread for ever.
-            if len(re.findall(r"[*+{]", pattern)) > 2 or re.search(r"\)[*+?{]", pattern):
-                raise ValueError(pattern)
+        if not all(map(_PLAIN.fullmatch, alphas)):  # PEFT would run it; `adapters.check` refuses it too
+            raise ValueError("a pattern that is an expression")
         ranks = frozenset({config["r"], *(config.get("rank_pattern") or {}).values()})
         return cls(ranks, config.get("lora_alpha", 8), alphas, bool(config.get("use_rslora")))
 
     def of_module(self, name: str, rank: int) -> float:
-        """Patterns are the end of a module's name, or a regular expression for it."""
-        fitting = (alpha for key, alpha in self.alphas.items() if re.match(rf"(.*\.)?({key})$", name))
+        """Patterns are names of modules, or their ends."""
+        fitting = (alpha for key, alpha in self.alphas.items() if f".{name}".endswith(f".{key}"))
         return float(next(fitting, self.alpha)) / (rank**0.5 if self.root else rank)
 
 

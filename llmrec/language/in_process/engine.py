@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from llmrec.errors import EngineError, EngineTimeout, NotSupported
 from llmrec.language.in_process.jobs import Chat, Job, Run
 from llmrec.language.in_process.target import Target
 from llmrec.language.in_process.worker import Worker
-from llmrec.language.schema import bounded, checked
+from llmrec.language.schema import checked
 from llmrec.language.trie import TokenTrie
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class TransformersEngine:
         cancelled, frees its place at the next token."""
         if max_tokens < 1:
             raise EngineError(f"an answer of {max_tokens} tokens is none: ask for at least one")
+        if not math.isfinite(temperature):
+            raise EngineError(f"a temperature of {temperature} is none: give a number from 0")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (timeout or self._timeout)
         pieces: asyncio.Queue[str | EngineError | None] = asyncio.Queue()
@@ -80,7 +83,7 @@ class TransformersEngine:
         def prepare(model: LanguageModel) -> Chat:
             chat.prompt = model.chat_prompt(messages)
             if schema is not None:
-                chat.grammar = model.grammars.of(bounded(schema, max_tokens))
+                chat.grammar = model.grammars.of(schema, max_tokens)
             return chat
 
         try:

@@ -16,6 +16,7 @@ from llguidance.hf import from_tokenizer
 from torch import Tensor
 
 from llmrec.errors import EngineRefused, NotSupported
+from llmrec.language.schema import bounded
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
@@ -26,25 +27,36 @@ _STYLE: JsonCompileOptions = {"whitespace_flexible": False}
 """A weak model would write blanks for ever."""
 
 
+_PER_TOKEN = 16
+"""Characters, or items, that one token may hold."""
+_LARGEST = 16_000
+"""Characters of a schema. In a larger one, references in a row can overflow the compiler's stack: the process ends."""
+
+
 class Grammars:
     """Of one model, whose vocabulary is read once."""
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
         try:
-            self._tokenizer = from_tokenizer(model.tokenizer, model.vocabulary, sorted(model.stops) or None)
+            stops = sorted(stop for stop in model.stops if stop < model.vocabulary)
+            self._tokenizer = from_tokenizer(model.tokenizer, model.vocabulary, stops or None)
         except (ValueError, RuntimeError) as error:
             raise NotSupported(
                 f"the tokenizer of {model.name} cannot be led through a schema ({error}): serve it with vllm: instead"
             ) from None
 
-    def of(self, schema: Mapping[str, Any]) -> Grammar:
-        """At the beginning of an answer; `EngineRefused` for a schema that cannot be followed."""
+    def of(self, schema: Mapping[str, Any], max_tokens: int) -> Grammar:
+        """At the beginning of an answer of so many tokens; `EngineRefused` for a schema that cannot be followed."""
+        max_tokens = min(max_tokens, self._model.context)
         try:
-            compiled = LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=_STYLE)
-            matcher = LLMatcher(self._tokenizer, compiled)
+            text = json.dumps(bounded(_tame(schema, max_tokens), max_tokens))
+            if len(text) > _LARGEST:
+                raise ValueError(f"it has {len(text):,} characters, more than {_LARGEST:,}")
+            compiled = LLMatcher.grammar_from_json_schema(text, overrides=_STYLE)
+            matcher = LLMatcher(self._tokenizer, compiled, log_level=0)
             reason = matcher.get_error() if matcher.is_error() else ""
-        except (ValueError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             reason = str(error)
         if reason:
             reason = reason.splitlines()[0][:200]
@@ -68,3 +80,20 @@ class Grammar:
         """Add a token that was not forbidden; whether the answer can go on, which it cannot after a failure either."""
         self._matcher.consume_token(token)
         return not self._matcher.is_stopped()
+
+
+def _tame(schema: Any, max_tokens: int) -> Any:
+    """The schema without what keeps the compiler for minutes or takes all memory; `ValueError` where that cannot be."""
+    if isinstance(schema, list):
+        return [_tame(part, max_tokens) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if not isinstance(schema.get("multipleOf", {}), Mapping):  # a property may have this name
+        raise ValueError("multipleOf is not supported")
+    tamed = {key: _tame(part, max_tokens) for key, part in schema.items()}
+    for least, most in (("minItems", "maxItems"), ("minLength", "maxLength"), ("minProperties", "maxProperties")):
+        if isinstance(least_number := schema.get(least, 0), int) and least_number > _PER_TOKEN * max_tokens:
+            raise ValueError(f"{least} {least_number:,} takes more than the {max_tokens:,} tokens that there are")
+        if isinstance(most_number := schema.get(most), int):
+            tamed[most] = min(most_number, _PER_TOKEN * max_tokens)
+    return tamed

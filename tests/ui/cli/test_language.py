@@ -103,8 +103,8 @@ def test_the_agent_and_the_doctor_speak_of_it(llmrec: Llmrec, server: Process, w
     body = {"model": "llmrec", "messages": [{"role": "user", "content": "show me results"}]}
     turn = httpx.post(f"{server.address}/v1/chat/completions", json=body, timeout=60).json()["choices"][0]["message"]
     details = {stage["name"]: stage["detail"] for stage in turn["llmrec"]["trace"]}
-    assert turn["llmrec"]["items"] and details["understand"] == "results (rules)"
-    # the tiny model reads 512 characters, fewer than the request to reword has
-    assert details["say"].startswith("templates: the prompt has ")
+    # the tiny model reads 512 characters, fewer than the requests to read and to reword have
+    assert turn["llmrec"]["items"] and details["understand"].startswith("results (rules: the prompt has ")
+    assert details["say"] == "templates: the language model has just failed"
     found = {check["what"]: check for check in json.loads(llmrec("doctor", "-w", workspace, "--json", "-").out)}
     assert found["language model"] == {"what": "language model", "status": "ok", "detail": "model: ready"}

@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from llmrec.errors import EngineError, NotSupported, UnknownAdapter, UserError
-from llmrec.language.in_process import worker
+from llmrec.errors import EngineError, EngineUnavailable, NotSupported, UnknownAdapter, UserError
+from llmrec.language.in_process import adapters, worker
 from llmrec.language.in_process.engine import TransformersEngine
 from llmrec.testing.engines import ASK, chat
 from llmrec.testing.models import Folders, TinyModel, make_tiny_model
@@ -151,7 +151,8 @@ async def test_what_does_not_fit_is_said_and_changes_nothing(
     torch.save({}, pickled / "adapter_model.bin")
     source.folders["gone"] = tmp_path / "gone"
     broken("pattern", alpha_pattern={"(": 1})  # no expression
-    broken("endless", alpha_pattern={"(a+)+b": 1})
+    broken("endless", alpha_pattern={".?" * 40 + "!": 1})
+    broken("scale", lora_alpha=float("nan"))
     tensors = load_file(tiny.adapters["warm"] / "adapter_model.safetensors")
     save_file({name: half / 0 for name, half in tensors.items()}, broken("infinite") / "adapter_model.safetensors")
     whole = {name: (9 * half).to(torch.int8) for name, half in tensors.items()}
@@ -164,7 +165,7 @@ async def test_what_does_not_fit_is_said_and_changes_nothing(
     wide_rank = {name: half.repeat(10, 1) if "lora_A" in name else half.repeat(1, 10) for name, half in tensors.items()}
     save_file(wide_rank, broken("high", r=80) / "adapter_model.safetensors")
     names = [name for name in source.folders if name not in ("warm", "cold")]
-    assert len(names) == 15
+    assert len(names) == 16
     for first in (True, False):  # before the model has ever been wrapped, and afterwards
         for name in names:
             with pytest.raises(EngineError, match="adapter"):
@@ -188,7 +189,7 @@ async def test_an_adapter_counts_as_peft_says(
         use_rslora=True,
         target_modules=r"model\.layers\.\d+\.(self_attn\.[qo]_proj|mlp\.up_proj)",
         rank_pattern={"o_proj": 16},
-        alpha_pattern={r"layers\.1\.self_attn\.q_proj": 12},
+        alpha_pattern={"layers.1.self_attn.q_proj": 12},
         task_type="CAUSAL_LM",
     )
     adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny.folder, dtype="float32"), odd)
@@ -211,6 +212,26 @@ async def test_an_adapter_counts_as_peft_says(
     assert alone[1] == pytest.approx(float(expected), abs=2e-3)
     assert [score for (score,) in together] == pytest.approx(alone, abs=2e-3)
     assert len({round(score, 2) for score in alone}) == 4
+
+
+async def test_an_adapter_for_which_there_is_no_memory(
+    engine: TransformersEngine, tiny: TinyModel, source: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [name] = copies(tiny, source, tmp_path, 1)
+    expected = await engine.score("a", ["b"], adapter="warm")
+    zeros = adapters._Adapted._zeros
+
+    def no_memory(module: adapters._Adapted, *shape: int) -> torch.Tensor:
+        if shape[0] > 1:
+            raise torch.OutOfMemoryError("none left")
+        return zeros(module, *shape)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapters._Adapted, "_zeros", no_memory)
+        with pytest.raises(EngineUnavailable, match="not enough memory"):
+            await engine.score("a", ["b"], adapter=name)
+    assert loaded(engine) == [tiny.adapters["warm"]]
+    assert await engine.score("a", ["b"], adapter="warm") == await engine.score("a", ["b"], adapter=name) == expected
 
 
 async def test_a_source_that_fails_or_refuses_is_an_engine_error(opened: Open) -> None:

@@ -442,14 +442,48 @@ async def test_answers_with_and_without_a_schema_are_written_together(engine: Tr
     assert len(json.loads(third)) >= 2 and set(json.loads(third)) <= {"red", "green", "blue"}
 
 
-async def test_schemas_that_cannot_be_followed(engine: TransformersEngine) -> None:
+async def test_answers_that_are_no_objects(engine: TransformersEngine) -> None:
+    pair = {"type": "array", "items": {"enum": [{"a": 5}]}, "minItems": 1, "maxItems": 2}
+    assert set(map(str, json.loads(await chat(engine, schema=pair, max_tokens=40)))) == {"{'a': 5}"}
+    assert json.loads(await chat(engine, schema={"enum": ["a {b} c"]}, max_tokens=40)) == "a {b} c"
+
+
+def _references(count: int) -> dict[str, object]:
+    chain = {f"a{number}": {"$ref": f"#/$defs/a{number + 1}"} for number in range(count)}
+    return {"$defs": {**chain, f"a{count}": {"type": "string"}}, "$ref": "#/$defs/a0"}
+
+
+def _deep(levels: int) -> dict[str, object]:
+    schema: dict[str, object] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "format": "of-the-moon"},
+        _deep(200),
+        _references(2000),  # these would end the process
+        {"type": "array", "items": {"type": "integer"}, "minItems": 10**9},
+        {
+            "allOf": [{"type": "integer", "multipleOf": 9973}, {"type": "integer", "multipleOf": 9967}]
+        },  # or take for ever
+        {"type": "string", "minLength": "a"},
+    ],
+)
+async def test_schemas_that_cannot_be_followed(engine: TransformersEngine, schema: dict[str, object]) -> None:
     with pytest.raises(EngineRefused, match="the JSON schema cannot be followed"):
-        await chat(engine, schema={"type": "string", "format": "of-the-moon"})
-    deep: dict[str, object] = {"type": "string"}
-    for _ in range(200):
-        deep = {"type": "object", "properties": {"a": deep}, "required": ["a"]}
-    with pytest.raises(EngineRefused, match="recursion"):
-        await chat(engine, schema=deep)
-    with pytest.raises(EngineNonsense, match="no JSON"):  # it takes more tokens than there are
-        await chat(engine, schema={"type": "array", "items": {"type": "integer"}, "minItems": 30}, max_tokens=8)
+        await chat(engine, schema=schema)
     assert await chat(engine)
+
+
+async def test_answers_that_are_longer_than_there_are_tokens(engine: TransformersEngine) -> None:
+    with pytest.raises(EngineNonsense, match="no JSON"):
+        await chat(engine, schema={"type": "array", "items": {"type": "integer"}, "minItems": 30}, max_tokens=8)
+    most = {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 10**9}
+    with pytest.raises(EngineNonsense, match="no JSON"):
+        await chat(engine, schema=most, max_tokens=2)
+    with pytest.raises(EngineError, match="a temperature of inf"):
+        await chat(engine, temperature=float("inf"))
