@@ -150,18 +150,23 @@ class Shelf:
     async def _trim(self) -> None:
         try:
             async with self._lock:
-                unused = [name for name, users in self._users.items() if not users]
-                for name in unused[: max(0, len(self._users) - self.bound)]:
-                    del self._users[name]
-                    with suppress(LlmrecError):
-                        await self._unload(name)
-                    self._leaving[name] = time.monotonic()
-                gone = [name for name, since in self._leaving.items() if since < time.monotonic() - self._grace]
-                for name in gone:
-                    del self._leaving[name]
-                await pool.run(self._remove, gone)
+                while surplus := self._surplus():  # others may become unused meanwhile, and start no other trimming
+                    for name in surplus:
+                        del self._users[name]
+                        with suppress(LlmrecError):
+                            await self._unload(name)
+                        self._leaving[name] = time.monotonic()
+                    gone = [name for name, since in self._leaving.items() if since < time.monotonic() - self._grace]
+                    for name in gone:
+                        del self._leaving[name]
+                    await pool.run(self._remove, gone)
         finally:
             self._trimming = None
+
+    def _surplus(self) -> list[str]:
+        """What is to be unloaded, the longest unused first."""
+        unused = [name for name, users in self._users.items() if not users]
+        return unused[: max(0, len(self._users) - self.bound)]
 
     def _remove(self, names: list[str]) -> None:
         for name in names:

@@ -144,6 +144,25 @@ async def test_what_others_left_long_ago_is_cleared_up(make: Make, tmp_path: Pat
     assert published(after) == {new}
 
 
+async def test_what_becomes_unused_while_others_are_unloaded_goes_too(make: Make, tmp_path: Path) -> None:
+    unloaded, goes_on = Unloaded(), asyncio.Event()
+
+    async def unload(name: str) -> None:
+        await goes_on.wait()
+        await unloaded(name)
+
+    (tmp_path / "published").mkdir()
+    shelf = Shelf(tmp_path / "published", 1, unload, 0.0)
+    async with shelf.using(make("last")):
+        async with shelf.using(make("second")) as second:
+            async with shelf.using(make("first")) as first:
+                pass
+            await asyncio.sleep(0)
+        goes_on.set()
+        await shelf.aclose()
+        assert unloaded == [first, second] and len(shelf) == 1
+
+
 async def test_many_names_take_no_more_room_than_the_bound(make: Make, tmp_path: Path) -> None:
     unloaded = 0
 
