@@ -58,8 +58,9 @@ class Language:
         """
         adapters = AdapterSources(AdapterStore(workspace / "adapters"))
         engine = open_engine(uri, timeout=timeout, adapters=adapters, folder=workspace / FOLDER)
-        instructed = follows_instructions(uri.partition(":")[2].partition("?")[0])
-        return cls(engine, adapters, timeout, name, instructed) if engine is not None else None
+        if engine is None:
+            return None
+        return cls(engine, adapters, timeout, name, follows_instructions(uri.partition(":")[2].partition("?")[0]))
 
     @property
     def name(self) -> str:

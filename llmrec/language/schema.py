@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from llmrec.errors import EngineNonsense, EngineRefused
 
 _DATA = frozenset({"enum", "const", "default", "examples"})
 """Keys whose values are no schemas."""
+_NO_JSON = "the language model answered with something that is no JSON"
 
 
 def bounded(schema: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
@@ -41,11 +43,11 @@ def checked(text: str, schema: Mapping[str, Any]) -> str:
     import jsonschema
     import referencing.exceptions
 
-    body = text if _is_json(text) else text[text.find("{") : text.rfind("}") + 1]
+    body, answer = _read(text)
     try:
-        jsonschema.validate(json.loads(body), dict(schema))
+        jsonschema.validate(answer, dict(schema))
     except (ValueError, RecursionError):
-        raise EngineNonsense("the language model answered with something that is no JSON") from None
+        raise EngineNonsense(_NO_JSON) from None
     except jsonschema.ValidationError as error:
         raise EngineNonsense(f"the language model's JSON is not what was asked for: {error.message[:200]}") from None
     except (jsonschema.SchemaError, referencing.exceptions.Unresolvable) as error:
@@ -53,9 +55,9 @@ def checked(text: str, schema: Mapping[str, Any]) -> str:
     return body
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+def _read(text: str) -> tuple[str, Any]:
+    """The part that is JSON, and what it says."""
+    for body in (text, text[text.find("{") : text.rfind("}") + 1]):
+        with suppress(ValueError, RecursionError):
+            return body, json.loads(body)
+    raise EngineNonsense(_NO_JSON)

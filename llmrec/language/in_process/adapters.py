@@ -71,10 +71,9 @@ class Adapters:
     def _fill(self, slot: int, halves: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         for name in halves:
             self._adapt(name)
+        slots = 1 + len(self._slots) + len(self._free) + 1  # the base model's and the new one among them
         for name, module in self._modules.items():  # all of them, as rows may have any slot
-            rank = len(halves[name][0]) if name in halves else 0
-            module.reserve(max([slot, *self._slots.values(), *self._free]) + 1, rank)
-        for module in self._modules.values():
+            module.reserve(slots, len(halves[name][0]) if name in halves else 0)
             module.clear(slot)
         for name, (down, up) in halves.items():
             self._modules[name].put(slot, down, up)

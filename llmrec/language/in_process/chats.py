@@ -56,7 +56,7 @@ class Chats:
 
     def _choose(self, logits: torch.Tensor) -> torch.Tensor:
         """The next token of each row, of those that its grammar allows: the most probable, or one that is drawn."""
-        logits = logits.nan_to_num()  # what one row's adapter breaks must not break the draw of the others
+        logits.nan_to_num_()  # what one row's adapter breaks must not break the draw of the others
         for row, chat in enumerate(self.chats):
             if chat.grammar is not None:
                 logits[row, chat.grammar.forbidden().to(logits.device)] = -torch.inf

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _STYLE: JsonCompileOptions = {"whitespace_flexible": False}
 """A weak model would write blanks for ever."""
-
-
 _PER_TOKEN = 16
 """Characters, or items, that one token may hold."""
 _LARGEST = 16_000
@@ -90,6 +88,7 @@ def _tame(schema: Any, max_tokens: int) -> Any:
         return schema
     if not isinstance(schema.get("multipleOf", {}), Mapping):  # a property may have this name
         raise ValueError("multipleOf is not supported")
+    # Everything is walked, values that are no schemas (`schema.bounded` leaves them) too: a reference may point there.
     tamed = {key: _tame(part, max_tokens) for key, part in schema.items()}
     for least, most in (("minItems", "maxItems"), ("minLength", "maxLength"), ("minProperties", "maxProperties")):
         if isinstance(least_number := schema.get(least, 0), int) and least_number > _PER_TOKEN * max_tokens:

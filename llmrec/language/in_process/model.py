@@ -182,7 +182,8 @@ class Context:
         from transformers import DynamicCache
 
         self._model, self._prompts = model, list(prompts)
-        self._slots = model.slots_of(prompts)
+        self.slots = model.slots_of(prompts)
+        """The adapters of the rows."""
         self.cache: Any = DynamicCache(config=model.model.config)
         ids, lengths = model.pad(prompts)
         self.positions = lengths - 1
@@ -192,7 +193,7 @@ class Context:
         columns = max(
             1, ids.shape[1] - 1
         )  # at least one, though it be hidden, so that there is a cache to pad and join
-        model.last_hidden(ids[:, :columns], self._slots, self.cache)
+        model.last_hidden(ids[:, :columns], self.slots, self.cache)
         padding = torch.arange(columns, device=model.device) >= self.positions[:, None]
         self.mask = torch.zeros(padding.shape, dtype=model.dtype, device=model.device)
         self.mask = self.mask.masked_fill(padding, model.hidden)[:, None]
@@ -207,7 +208,7 @@ class Context:
         own = torch.full((branches, branches), self._model.hidden, dtype=self.mask.dtype, device=self.mask.device)
         self.mask = torch.cat([self.mask, own.fill_diagonal_(0).expand(rows, -1, -1)], -1)
         positions = self.positions[:, None].expand(-1, branches)
-        logits = self._model.forward(ids, positions, self.mask, self.cache, self._slots)
+        logits = self._model.forward(ids, positions, self.mask, self.cache, self.slots)
         self.positions = self.positions + 1
         return logits
 
@@ -215,7 +216,7 @@ class Context:
         """Forget all other rows, and the columns that nobody sees any more."""
         chosen = torch.tensor(rows, device=self.mask.device)
         self._prompts = [self._prompts[row] for row in rows]
-        self._slots = self._model.slots_of(self._prompts)
+        self.slots = self._model.slots_of(self._prompts)
         self.mask, self.positions = self.mask[chosen], self.positions[chosen]
         columns = (self.mask == 0).any(0).any(0).nonzero()[:, 0]
         self.mask = self.mask[..., columns]
@@ -233,7 +234,7 @@ class Context:
                 layer.keys = pad(layer.keys, (0, 0, missing, 0))
                 layer.values = pad(layer.values, (0, 0, missing, 0))
         self._prompts += other._prompts
-        self._slots = self._model.slots_of(self._prompts)
+        self.slots = self._model.slots_of(self._prompts)
         self.mask = torch.cat([self.mask, other.mask])
         self.positions = torch.cat([self.positions, other.positions])
         for mine, theirs in zip(self.cache.layers, other.cache.layers, strict=True):

@@ -92,16 +92,13 @@ def _score(model: LanguageModel, packs: Sequence[Pack]) -> list[list[float]]:
             targets += continuation
             owners += [number] * (size + 1)
             at += size
-    prompts = [prompt for prompt, _ in packs]
-    context = Context(model, prompts)
+    context = Context(model, [prompt for prompt, _ in packs])
     sees = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == -1)
     hidden = torch.from_numpy(~(sees & np.tri(longest, dtype=bool))).to(model.device)
     own = torch.zeros(hidden.shape, dtype=model.dtype, device=model.device).masked_fill(hidden, model.hidden)
     mask = torch.cat([context.mask.expand(-1, longest, -1), own], -1)
     positions = context.positions[:, None] + torch.from_numpy(offsets).to(model.device)
-    logits = model.forward(
-        torch.from_numpy(ids).to(model.device), positions, mask, context.cache, model.slots_of(prompts)
-    )
+    logits = model.forward(torch.from_numpy(ids).to(model.device), positions, mask, context.cache, context.slots)
     index = torch.tensor([rows, columns, targets], device=model.device)
     found = logits[index[0], index[1], index[2]] - logits.logsumexp(-1)[index[0], index[1]]
     sums = np.zeros((many, max(len(group) for _, group in packs)))

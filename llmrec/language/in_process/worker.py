@@ -170,15 +170,17 @@ class Worker:
         from llmrec.language.in_process.chats import Chats
 
         new: list[Chat] = []
+        in_use = {chat.slot for chat in self._chats()}
         while self._waiting and len(self._chats()) + len(new) < CHATS:
             folder, chat = self._waiting.popleft()
             if chat.left:
                 continue
             try:
-                chat.slot = adapters.slot(folder, {other.slot for other in (*self._chats(), *new)})
+                chat.slot = adapters.slot(folder, in_use)
             except Exception as error:
                 chat.send(self._mapped(error))
             else:
+                in_use.add(chat.slot)
                 new.append(chat)
         if new:
             self._running = self._running or Chats(model)
@@ -191,11 +193,11 @@ class Worker:
 
     def _with_chats(self, act: Callable[[], None], new: Sequence[Chat] = ()) -> None:
         """Do something to all chats; if it fails, they all end."""
-        affected = {id(chat): chat for chat in (*self._chats(), *new)}
+        affected = [*self._chats(), *new]
         try:
             act()
         except Exception as error:
-            for chat in affected.values():
+            for chat in affected:
                 chat.send(self._mapped(error))
             self._running = None
         if not self._chats():
